@@ -1,0 +1,177 @@
+//===- LowbitGraphOps.td - The graph of a model ------------*- tablegen -*-===//
+#ifndef LOWBIT_IR_LOWBITGRAPHOPS_TD
+#define LOWBIT_IR_LOWBITGRAPHOPS_TD
+
+include "lowbit/IR/LowbitBase.td"
+
+def Lowbit_EmbeddingOp : Lowbit_Op<"embedding", [Pure]> {
+  let summary = "rows of a table";
+  let description = [{
+    Constraints:
+
+    - (C1) the result is `tensor<RxKxf32>` for ids `tensor<Rxi32>` and a table of
+      K columns.
+
+    Example: `%x = lowbit.embedding %ids, %table : tensor<?xi32>, tensor<4096x256xbf16> -> tensor<?x256xf32>`
+  }];
+  let arguments = (ins Lowbit_Indices:$ids, Lowbit_Weight:$table);
+  let results = (outs Lowbit_Rows:$result);
+  let assemblyFormat = [{
+    $ids `,` $table attr-dict `:` type($ids) `,` type($table) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Lowbit_RmsNormOp : Lowbit_Op<"rms_norm",
+    [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "root-mean-square normalization of each row, times a gain";
+  let description = [{
+    `y = x / sqrt(mean(x²) + eps) · gain`; order of steps in Spec.md, section 3.
+
+    Constraints:
+
+    - (C1) `gain` has as many elements as a row.
+    - (C2) `eps` is positive and finite.
+  }];
+  let arguments = (ins Lowbit_Rows:$input, Lowbit_Vector:$gain, F32Attr:$eps);
+  let results = (outs Lowbit_Rows:$result);
+  let assemblyFormat = [{
+    $input `,` $gain `eps` `=` $eps attr-dict `:` type($input) `,` type($gain)
+  }];
+  let hasVerifier = 1;
+}
+
+def Lowbit_LinearOp : Lowbit_Op<"linear", [Pure]> {
+  let summary = "each row times a weight, transposed";
+  let description = [{
+    `y[m][n] = Σ_k w[n][k] · x[m][k] + bias[n]`. Lowered as one unit: the weight
+    is never expanded in memory.
+
+    Constraints:
+
+    - (C1) the input's columns are the weight's columns, the result's columns its
+      rows.
+    - (C2) `bias` has one element per weight row.
+    - (C3) integer activations need a weight with a format, `f32` activations one
+      without.
+
+    Example:
+
+    ```mlir
+    %y = lowbit.linear %x, %w activation = <i16>
+      : tensor<?x256xf32>, tensor<768x256xf32, #lowbit.int<2, group = 64, scale = f16, offset = half>> -> tensor<?x768xf32>
+    ```
+  }];
+  let arguments = (ins Lowbit_Rows:$input, Lowbit_Weight:$weight,
+                       Optional<Lowbit_Vector>:$bias,
+                       Lowbit_ActivationAttr:$activation);
+  let results = (outs Lowbit_Rows:$result);
+  let assemblyFormat = [{
+    $input `,` $weight (`bias` $bias^ `:` type($bias))? `activation` `=` $activation attr-dict
+    `:` type($input) `,` type($weight) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Lowbit_SliceOp : Lowbit_Op<"slice", [Pure]> {
+  let summary = "a range of columns of each row";
+  let description = [{
+    Constraints:
+
+    - (C1) `offset` ≥ 0 and `offset` + the result's columns ≤ the input's columns.
+  }];
+  let arguments = (ins Lowbit_Rows:$input, I64Attr:$offset);
+  let results = (outs Lowbit_Rows:$result);
+  let assemblyFormat = "$input `at` $offset attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Lowbit_RotaryOp : Lowbit_Op<"rotary",
+    [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "rotary position embedding";
+  let description = [{
+    Each head's pairs (i, i + head_dim/2) are turned by position · frequency_i;
+    Spec.md, section 3.
+
+    Constraints:
+
+    - (C1) there are head_dim/2 finite frequencies, at least one.
+    - (C2) head_dim divides the columns.
+
+    Example: `%r = lowbit.rotary %q, %rows frequencies = [1.0, 0.01] : tensor<?x8xf32>, tensor<?x2xi32>`
+  }];
+  let arguments = (ins Lowbit_Rows:$input, Lowbit_Positions:$rows,
+                       DenseF32ArrayAttr:$frequencies);
+  let results = (outs Lowbit_Rows:$result);
+  let assemblyFormat = [{
+    $input `,` $rows `frequencies` `=` $frequencies attr-dict `:` type($input) `,` type($rows)
+  }];
+  let hasVerifier = 1;
+}
+
+def Lowbit_AttentionOp : Lowbit_Op<"attention",
+    [MemoryEffects<[MemRead, MemWrite]>, AllTypesMatch<["query", "result"]>,
+     AllTypesMatch<["key", "value"]>]> {
+  let summary = "append keys and values to the cache, attend causally";
+  let description = [{
+    Keys and values of all rows of the batch are written to the cache of
+    `layer` first, in its element type; then each row attends to the positions
+    of its sequence up to its own.
+
+    Constraints:
+
+    - (C1) query columns = heads · head_dim, key columns = kv_heads · head_dim.
+    - (C2) kv_heads divides heads.
+    - (C3) the cache's element type is f16 or i8.
+    - (C4) `layer` is not negative; `scale` is positive and finite.
+  }];
+  let arguments = (ins Lowbit_Rows:$query, Lowbit_Rows:$key, Lowbit_Rows:$value,
+                       Lowbit_Positions:$rows,
+                       I64Attr:$layer, I64Attr:$heads, I64Attr:$kv_heads,
+                       F32Attr:$scale, TypeAttr:$cache);
+  let results = (outs Lowbit_Rows:$result);
+  let assemblyFormat = [{
+    $query `,` $key `,` $value `,` $rows `layer` `=` $layer `heads` `=` $heads
+    `kv_heads` `=` $kv_heads `scale` `=` $scale `cache` `=` $cache attr-dict
+    `:` type($query) `,` type($key) `,` type($rows)
+  }];
+  let hasVerifier = 1;
+  let extraClassDeclaration = [{
+    /// Elements of one head.
+    int64_t getHeadDim();
+  }];
+}
+
+def Lowbit_GateOp : Lowbit_Op<"gate",
+    [Pure, AllTypesMatch<["gate", "up", "result"]>]> {
+  let summary = "gated activation: silu(gate) · up";
+  let arguments = (ins Lowbit_Rows:$gate, Lowbit_Rows:$up);
+  let results = (outs Lowbit_Rows:$result);
+  let assemblyFormat = "$gate `,` $up attr-dict `:` type($gate)";
+}
+
+def Lowbit_AddOp : Lowbit_Op<"add",
+    [Pure, Commutative, AllTypesMatch<["lhs", "rhs", "result"]>]> {
+  let summary = "sum of two batches of rows";
+  let arguments = (ins Lowbit_Rows:$lhs, Lowbit_Rows:$rhs);
+  let results = (outs Lowbit_Rows:$result);
+  let assemblyFormat = "$lhs `,` $rhs attr-dict `:` type($lhs)";
+}
+
+def Lowbit_SelectRowsOp : Lowbit_Op<"select_rows", [Pure]> {
+  let summary = "the listed rows of a batch";
+  let description = [{
+    Constraints:
+
+    - (C1) input and result have the same columns; the result has a row for each
+      index.
+  }];
+  let arguments = (ins Lowbit_Rows:$input, Lowbit_Indices:$index);
+  let results = (outs Lowbit_Rows:$result);
+  let assemblyFormat = [{
+    $input `,` $index attr-dict `:` type($input) `,` type($index) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+#endif // LOWBIT_IR_LOWBITGRAPHOPS_TD

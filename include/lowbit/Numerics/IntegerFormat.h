@@ -1,0 +1,137 @@
+//===- IntegerFormat.h - Grouped integers: sizes and places -----*- C++ -*-===//
+//
+// The one place where the size of a grouped-integer tensor and the place of
+// each of its bytes are computed (Spec.md, sections 1 and 2). The IR attribute,
+// the packer, the kernel generator and the reports all ask here.
+//
+//   IntegerFormat format{4, 64, ScaleType::F16, Offset::Integer};
+//   storedSize(format, 16, 64)->bytes == 16 * 64 / 2 + 16 * 2
+//
+// All arithmetic is checked: what does not fit int64_t gives no value.
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_NUMERICS_INTEGERFORMAT_H
+#define LOWBIT_NUMERICS_INTEGERFORMAT_H
+
+#include <cstdint>
+#include <optional>
+
+namespace lowbit {
+
+/// Rows of a tile, for every layout.
+constexpr int64_t tileRows = 16;
+/// Tiles are padded to a multiple of this many bytes.
+constexpr int64_t tileAlignment = 64;
+
+/// Type in which the scale of a group is stored.
+enum class ScaleType : uint8_t { F16, E4M3 };
+
+/// Zero point z in w = F·s·(c − z): 2^(b−1), 2^(b−1) − ½, or stored per group.
+enum class Offset : uint8_t { Integer, Half, Stored };
+
+/// `#lowbit.int<bits, group, scale, offset>` of Spec 1.1.
+struct IntegerFormat {
+  /// Bits of a code: 2, 3, 4 or 8 (C1).
+  int bits = 4;
+  /// Columns of a group: 32, 64 or 128; 0 is `row`, one group per row (C2).
+  int64_t group = 64;
+  /// Type of the scales (C3).
+  ScaleType scale = ScaleType::F16;
+  /// Kind of zero point (C4).
+  Offset offset = Offset::Integer;
+
+  /// Number of codes, 2^bits.
+  int codes() const { return 1 << bits; }
+  /// True where one f32 factor F is stored with the tensor.
+  bool hasFactor() const { return scale == ScaleType::E4M3; }
+  /// Bytes of one scale: 2 or 1.
+  int64_t scaleSize() const { return scale == ScaleType::F16 ? 2 : 1; }
+};
+
+bool operator==(const IntegerFormat &a, const IntegerFormat &b);
+bool operator!=(const IntegerFormat &a, const IntegerFormat &b);
+
+/// Null where (C1) to (C4) hold; else a sentence that names the field and its
+/// limit, for example "bits must be 2, 3, 4 or 8".
+const char *whyInvalid(const IntegerFormat &format);
+
+/// Size of a stored tensor. `bytes` = `payload` + `padding`.
+struct StoredSize {
+  /// Bytes of the buffer.
+  int64_t bytes = 0;
+  /// Codes, scales, zero points and factor of the rows and columns that exist,
+  /// in bytes, rounded up to a whole byte once.
+  int64_t payload = 0;
+  /// The rest: rows to 16, columns to a block, tiles to 64 bytes.
+  int64_t padding = 0;
+};
+
+/// Where one group of a tile lies. Byte offsets of `scales` and `zeros` are
+/// from the start of the tile, like `codes`.
+struct GroupPlace {
+  /// First column, and the number of columns (the last group may be ragged).
+  int64_t firstColumn = 0;
+  int64_t columns = 0;
+  /// Blocks of codes: ceil(columns / blockColumns).
+  int64_t blocks = 0;
+  /// Start of the group in the tile: that of its codes.
+  int64_t codes = 0;
+  int64_t codesBytes = 0;
+  /// 16 scales in row order.
+  int64_t scales = 0;
+  /// Zero points (`stored` only; else equal to the end of the group).
+  int64_t zeros = 0;
+  /// Bytes of the group: codes, scales and zero points.
+  int64_t bytes = 0;
+};
+
+/// Where everything lies in the buffer of an N × K tensor (Spec section 2).
+struct TileGeometry {
+  /// Block: B columns of 16 rows, and its bytes (a multiple of 64).
+  int64_t blockColumns = 0;
+  int64_t blockBytes = 0;
+  /// Columns of a full group (K for `row`), groups of a row.
+  int64_t groupColumns = 0;
+  int64_t groups = 0;
+  /// Parts of a full group: codes, scales, zero points, and their sum. Group i
+  /// starts at i · groupBytes of its tile; the ragged last one may be shorter.
+  int64_t codesBytes = 0;
+  int64_t scalesBytes = 0;
+  int64_t zerosBytes = 0;
+  int64_t groupBytes = 0;
+  /// Columns of the last group.
+  int64_t lastColumns = 0;
+  /// Bytes of a tile with its padding; tile t starts at t · tileBytes.
+  int64_t tileBytes = 0;
+  /// Number of tiles: ceil(N / 16).
+  int64_t tiles = 0;
+  /// 64 where the format has a factor (its first 4 bytes), else 0; the trailer
+  /// starts at tiles · tileBytes.
+  int64_t trailerBytes = 0;
+  /// tiles · tileBytes + trailerBytes.
+  int64_t bytes = 0;
+
+  /// Place of group `index` (0 … groups − 1) in a tile.
+  GroupPlace group(int64_t index) const;
+};
+
+/// Columns and bytes of a block of codes of `bits` bits: (16, 64), (32, 192),
+/// (8, 64), (4, 64) for 2, 3, 4, 8.
+int64_t blockColumns(int bits);
+int64_t blockBytes(int bits);
+
+/// Geometry of an N × K tensor. No value where the format is invalid, rows or
+/// columns are below 1, or a size exceeds int64_t.
+std::optional<TileGeometry> tileGeometry(const IntegerFormat &format,
+                                         int64_t rows, int64_t columns);
+
+/// Size of an N × K tensor; the same conditions.
+std::optional<StoredSize> storedSize(const IntegerFormat &format, int64_t rows,
+                                     int64_t columns);
+
+/// Complete bits per weight: 8 · bytes / (rows · columns) (Spec 1.2).
+double completeBits(const StoredSize &size, int64_t rows, int64_t columns);
+
+} // namespace lowbit
+
+#endif // LOWBIT_NUMERICS_INTEGERFORMAT_H

@@ -1,0 +1,96 @@
+//===- Solver.h - Choose scales, zero points and codes ----------*- C++ -*-===//
+//
+// A solver turns 16 rows of f32 weights into an IntegerTile. Rows are
+// independent here; a later solver (error feedback, alternating refinement)
+// takes the same input and fills the same tile.
+//
+//   TileSolver solver({4, 64, ScaleType::F16, Offset::Integer}, columns,
+//                     SolverKind::Search, importance);
+//   if (std::optional<Defect> defect = solver.solve(input, 1.0f, tile)) …
+//
+// E4M3 scales need one factor F of the whole tensor first: take the maximum of
+// `maximalScale` over all tiles, then `tensorFactor`, then solve each tile.
+//
+// The bytes are the same on every CPU: each step is one rounded f32 operation,
+// sums have one order, nothing depends on the vector width.
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_NUMERICS_SOLVER_H
+#define LOWBIT_NUMERICS_SOLVER_H
+
+#include "lowbit/Numerics/CodePath.h"
+#include "lowbit/Numerics/Defect.h"
+#include "lowbit/Numerics/IntegerFormat.h"
+#include "lowbit/Numerics/IntegerTile.h"
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace lowbit {
+
+/// How scales are chosen. `given` is not here: see takeGiven.
+enum class SolverKind : uint8_t {
+  /// Spec 1.1: the scale that covers the group.
+  Nearest,
+  /// The best of a fixed list of scales (and zero points) by weighted error;
+  /// never worse than Nearest. See searchFactors.
+  Search,
+};
+
+/// Clip factors of `Search`, largest first: a group's candidates for its scale
+/// are factor · (scale of Nearest, before rounding), each rounded to the stored
+/// type, beside Nearest's own. For `stored` each is tried with the zero point
+/// that the clipped range gives and its two neighbours, which moves both ends.
+/// Every candidate uses all 2^b codes, −2^(b−1) of `integer` included. The best
+/// by Σ h_k (w_k − F·s·(c_k − z))² wins, the first on ties. At least 16.
+const std::vector<float> &searchFactors(const IntegerFormat &format);
+
+/// F of a tensor whose largest unrounded scale is `maximalScale`: that / 448 in
+/// f32; 1 for a tensor of zeros and where the quotient is 0.
+float tensorFactor(float maximalScale);
+
+/// Solves the tiles of one tensor. Holds scratch memory, so each thread has its
+/// own. Peak memory: three rows of f32.
+class TileSolver {
+public:
+  /// The format must be valid and columns ≥ 1. `importance` (h, one per column,
+  /// or null for all 1) is copied. `path` must be one that the CPU has.
+  TileSolver(const IntegerFormat &format, int64_t columns, SolverKind kind,
+             const float *importance, CodePath path = fastestCodePath());
+
+  /// Largest unrounded scale of Nearest over all groups of a tile, or the first
+  /// weight that is not finite.
+  std::optional<Defect> maximalScale(const TileInput &input, float &scale);
+
+  /// Fills `tile` from `input`, or reports what cannot be stored (then the
+  /// tile's contents are unspecified). `factor` is F; 1 where the format has
+  /// none.
+  std::optional<Defect> solve(const TileInput &input, float factor,
+                              IntegerTile &tile);
+
+private:
+  void loadRow(const TileInput &input, int64_t row);
+  std::optional<Defect> solveGroup(const TileInput &input, int64_t row,
+                                   int64_t group, IntegerTile &tile);
+
+  IntegerFormat format;
+  int64_t columns;
+  SolverKind kind;
+  CodePath path;
+  /// Columns of a full group, groups of a row, floats of a group in `weights`.
+  int64_t groupWidth;
+  int64_t groups;
+  int64_t paddedWidth;
+  /// First importance that is not usable, or −1.
+  int64_t badImportance = -1;
+  float badImportanceValue = 0;
+  /// One row and h, each group padded with zeros to a multiple of 16.
+  std::vector<float> weights;
+  std::vector<float> importances;
+  std::vector<uint8_t> paddedCodes;
+};
+
+} // namespace lowbit
+
+#endif // LOWBIT_NUMERICS_SOLVER_H

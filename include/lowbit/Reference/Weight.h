@@ -1,0 +1,67 @@
+//===- Weight.h - A decoded parameter ---------------------------*- C++ -*-===//
+//
+// What the bytes of a parameter mean. Float tensors are widened exactly to f32.
+// Grouped integers (Spec.md, 1.1) are kept as integers and scales, so that the
+// exact sums of strict numerics can be made from them.
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_REFERENCE_WEIGHT_H
+#define LOWBIT_REFERENCE_WEIGHT_H
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace lowbit {
+
+/// The integers of a weight in a grouped-integer format.
+struct IntegerSteps {
+  /// `[row][column]`: c − z, or 2·(c − z) = 2c − (2^b − 1) where `half`.
+  std::vector<int16_t> steps;
+  /// `[row][group]`: s, widened.
+  std::vector<float> scales;
+  /// F; 1 where the format has none.
+  float factor = 1;
+  bool hasFactor = false;
+  bool half = false;
+  /// One group for the whole row.
+  bool wholeRow = false;
+  /// Columns of a full group (all columns where `wholeRow`), groups of a row.
+  int64_t group = 0;
+  int64_t groups = 0;
+};
+
+/// A decoded parameter: a matrix, or a vector (`rows` is 1).
+struct Weight {
+  int64_t rows = 0;
+  int64_t columns = 0;
+  bool isVector = false;
+  /// `[row][column]`; empty where the type has a format.
+  std::vector<float> values;
+  /// Set where the type has a format.
+  std::optional<IntegerSteps> integers;
+
+  /// An element by the steps of Spec.md, "Embedding": `(float(c) − z) · s`,
+  /// then `· F` where there is one, each rounded to f32.
+  float strictValue(int64_t row, int64_t column) const;
+  /// The same element without rounding (exact: at most 37 bits).
+  double exactValue(int64_t row, int64_t column) const;
+  /// One of the two above, by type.
+  template <typename T> T value(int64_t row, int64_t column) const;
+};
+
+template <>
+inline float Weight::value<float>(int64_t row, int64_t column) const {
+  return strictValue(row, column);
+}
+template <>
+inline double Weight::value<double>(int64_t row, int64_t column) const {
+  return exactValue(row, column);
+}
+
+using WeightPtr = std::shared_ptr<const Weight>;
+
+} // namespace lowbit
+
+#endif // LOWBIT_REFERENCE_WEIGHT_H

@@ -1,0 +1,15 @@
+//===- KernelFamilies.cpp - The table of families ---------------*- C++ -*-===//
+
+#include "lowbit/Conversion/KernelFamilies.h"
+
+const lowbit::KernelFamily *lowbit::findKernelFamily(llvm::StringRef name) {
+  static const KernelFamily *const families[] = {
+      &addFamily,          &attentionFamily, &embeddingFamily,
+      &gateFamily,         &linearFamily,    &quantizeRowsFamily,
+      &rmsNormFamily,      &rotaryCacheFamily, &rotaryTableFamily,
+      &secondMomentsFamily, &selectRowsFamily};
+  for (const KernelFamily *family : families)
+    if (family->name == name)
+      return family;
+  return nullptr;
+}

@@ -1,0 +1,157 @@
+//===- LowbitAttrs.cpp - Formats, layouts, sources --------------*- C++ -*-===//
+
+#include "lowbit/IR/Lowbit.h"
+#include "mlir/IR/Builders.h"
+#include "mlir/IR/DialectImplementation.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace lowbit;
+
+/// `group = 64` or `group = row`.
+static ParseResult parseGroup(AsmParser &parser, int64_t &group) {
+  group = 0;
+  if (succeeded(parser.parseOptionalKeyword("row")))
+    return success();
+  return parser.parseInteger(group);
+}
+
+static void printGroup(AsmPrinter &printer, int64_t group) {
+  if (group == 0)
+    printer << "row";
+  else
+    printer << group;
+}
+
+#include "lowbit/IR/LowbitEnums.cpp.inc"
+#include "lowbit/IR/LowbitInterfaces.cpp.inc"
+#define GET_ATTRDEF_CLASSES
+#include "lowbit/IR/LowbitAttrs.cpp.inc"
+
+void LowbitDialect::registerAttributes() {
+  addAttributes<
+#define GET_ATTRDEF_LIST
+#include "lowbit/IR/LowbitAttrs.cpp.inc"
+      >();
+}
+
+//===----------------------------------------------------------------------===//
+// #lowbit.int
+//===----------------------------------------------------------------------===//
+
+LogicalResult IntAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                              int64_t bits, int64_t group, Type scale,
+                              ZeroOffset offset) {
+  // int_c1
+  if (bits != 2 && bits != 3 && bits != 4 && bits != 8)
+    return emitError() << "bits must be 2, 3, 4 or 8, got " << bits;
+  // int_c2
+  if (group != 0 && group != 32 && group != 64 && group != 128)
+    return emitError() << "group must be 32, 64, 128 or row, got " << group;
+  // int_c3
+  if (!scale || !(scale.isF16() || isa<Float8E4M3FNType>(scale)))
+    return emitError() << "scale must be f16 or f8E4M3FN, got " << scale;
+  return success();
+}
+
+LogicalResult
+IntAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                        function_ref<InFlightDiagnostic()> emitError) const {
+  // int_c4; the parser calls with a null type when that failed to parse.
+  if (!elementType || !elementType.isF32())
+    return emitError() << "a tensor with format " << getShortName()
+                       << " has element type f32, got " << elementType;
+  if (shape.size() != 2 || ShapedType::isDynamicShape(shape) || shape[0] < 1 ||
+      shape[1] < 1)
+    return emitError() << "a tensor with format " << getShortName()
+                       << " has two static dimensions of at least 1";
+  if (!getStoredSize(shape[0], shape[1]))
+    return emitError() << "a tensor of " << shape[0] << "x" << shape[1]
+                       << " with format " << getShortName()
+                       << " is larger than 2^63 bytes";
+  return success();
+}
+
+IntegerFormat IntAttr::getFormat() const {
+  IntegerFormat format;
+  format.bits = static_cast<int>(getBits());
+  format.group = getGroup();
+  format.scale = getScale().isF16() ? ScaleType::F16 : ScaleType::E4M3;
+  switch (getOffset()) {
+  case ZeroOffset::Integer:
+    format.offset = Offset::Integer;
+    break;
+  case ZeroOffset::Half:
+    format.offset = Offset::Half;
+    break;
+  case ZeroOffset::Stored:
+    format.offset = Offset::Stored;
+    break;
+  }
+  return format;
+}
+
+std::optional<StoredSize> IntAttr::getStoredSize(int64_t rows,
+                                                 int64_t columns) const {
+  return storedSize(getFormat(), rows, columns);
+}
+
+int64_t IntAttr::getLaneBytes() const { return 4; }
+
+llvm::StringRef IntAttr::getDecodeShape() const { return "digits"; }
+
+std::string IntAttr::getShortName() const {
+  std::string name = "int" + std::to_string(getBits());
+  name += getGroup() == 0 ? "-row" : "-g" + std::to_string(getGroup());
+  if (!getScale().isF16())
+    name += "-e4m3";
+  name += getOffset() == ZeroOffset::Half     ? "-half"
+          : getOffset() == ZeroOffset::Stored ? "-stored"
+                                              : "";
+  return name;
+}
+
+//===----------------------------------------------------------------------===//
+// #lowbit.layout, #lowbit.source, #lowbit.activation
+//===----------------------------------------------------------------------===//
+
+LogicalResult LayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 int64_t tileRows, int64_t laneBytes) {
+  // layout_c1
+  if (tileRows != lowbit::tileRows)
+    return emitError() << "tile_rows must be 16, got " << tileRows;
+  // layout_c2
+  if (laneBytes != 2 && laneBytes != 4)
+    return emitError() << "lane_bytes must be 2 or 4, got " << laneBytes;
+  return success();
+}
+
+LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 StringRef file, StringRef tensor,
+                                 int64_t offset, int64_t bytes) {
+  // source_c1
+  if (file.empty() || tensor.empty())
+    return emitError() << "file and tensor must not be empty";
+  if (file.contains('/') || file == "..")
+    return emitError() << "file must be a name without folders, got '" << file
+                       << "'";
+  // source_c2
+  if (offset < 0 || bytes < 0)
+    return emitError() << "offset and bytes must not be negative, got "
+                       << offset << " and " << bytes;
+  return success();
+}
+
+LogicalResult
+ActivationAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                       Type type) {
+  // activation_c1
+  if (!type ||
+      !(type.isF32() || type.isInteger(16) || type.isInteger(8)))
+    return emitError() << "an activation is f32, i16 or i8, got " << type;
+  return success();
+}
+
+int64_t ActivationAttr::getPlanes() const {
+  return getType().isF32() ? 0 : getType().getIntOrFloatBitWidth() / 8;
+}

@@ -1,0 +1,57 @@
+//===- Defect.cpp - Numbers that cannot be stored ---------------*- C++ -*-===//
+//
+// The words for each kind of defect.
+//
+//===----------------------------------------------------------------------===//
+#include "lowbit/Numerics/Defect.h"
+
+#include <cstdio>
+
+namespace lowbit {
+
+/// What is refused, and the limit it breaks.
+struct DefectWords {
+  const char *what;
+  const char *limit;
+};
+
+static DefectWords wordsOf(Defect::Kind kind) {
+  switch (kind) {
+  case Defect::Kind::NonFiniteWeight:
+    return {"weight", "must be finite"};
+  case Defect::Kind::BadImportance:
+    return {"importance", "must be finite and not negative"};
+  case Defect::Kind::ScaleOverflow:
+    return {"scale of the group", "exceeds the largest scale that is stored"};
+  case Defect::Kind::BadScale:
+    return {"scale of the group", "must be finite and not signed"};
+  case Defect::Kind::BadFactor:
+    return {"factor of the scales", "must be finite and positive, and 1 for "
+                                    "formats without one"};
+  case Defect::Kind::BadCode:
+    return {"code", "must be below 2^bits"};
+  case Defect::Kind::BadZero:
+    return {"zero point of the group", "must be below 2^bits"};
+  }
+  return {"number", "cannot be stored"};
+}
+
+std::string describe(const Defect &defect) {
+  DefectWords words = wordsOf(defect.kind);
+  std::string place;
+  if (defect.row >= 0)
+    place += " row " + std::to_string(defect.row) + ",";
+  if (defect.column >= 0)
+    place += " column " + std::to_string(defect.column);
+  char value[32];
+  std::snprintf(value, sizeof(value), "%.9g", static_cast<double>(defect.value));
+  std::string text = words.what;
+  if (!place.empty())
+    text += " at" + place;
+  text += std::string(" is ") + value + ", " + words.limit;
+  if (defect.count > 1)
+    text += " (" + std::to_string(defect.count) + " such in this tile)";
+  return text;
+}
+
+} // namespace lowbit

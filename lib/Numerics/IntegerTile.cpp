@@ -1,0 +1,166 @@
+//===- IntegerTile.cpp - 16 rows of codes, scales, zero points --*- C++ -*-===//
+//
+// Given numbers in, decoded numbers and error sums out.
+//
+//===----------------------------------------------------------------------===//
+#include "lowbit/Numerics/IntegerTile.h"
+
+#include "GroupKernels.h"
+#include "lowbit/Numerics/Float.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace lowbit {
+
+float scaleValue(ScaleType type, uint16_t bits) {
+  return type == ScaleType::F16 ? f16ToFloat(bits)
+                                : e4m3ToFloat(static_cast<uint8_t>(bits));
+}
+
+int64_t groupColumns(const IntegerFormat &format, int64_t columns) {
+  return format.group ? format.group : columns;
+}
+
+void IntegerTile::reset(const IntegerFormat &newFormat, int64_t newRows,
+                        int64_t newColumns) {
+  assert(!whyInvalid(newFormat) && newRows >= 1 && newRows <= tileRows &&
+         newColumns >= 1);
+  format = newFormat;
+  rows = newRows;
+  columns = newColumns;
+  int64_t width = groupColumns(format, columns);
+  groups = columns / width + (columns % width != 0);
+  factor = 1.0f;
+  vanishedGroups = 0;
+  codes.assign(static_cast<size_t>(tileRows * columns), 0);
+  scaleBits.assign(static_cast<size_t>(tileRows * groups), 0);
+  scales.assign(static_cast<size_t>(tileRows * groups), 0.0f);
+  bool stored = format.offset == Offset::Stored;
+  zeros.assign(static_cast<size_t>(stored ? tileRows * groups : 0), 0);
+}
+
+float IntegerTile::zero(int64_t row, int64_t group) const {
+  float middle = static_cast<float>(format.codes() / 2);
+  switch (format.offset) {
+  case Offset::Integer:
+    return middle;
+  case Offset::Half:
+    return middle - 0.5f;
+  case Offset::Stored:
+    return static_cast<float>(zeros[static_cast<size_t>(row * groups + group)]);
+  }
+  return middle;
+}
+
+/// A defect at one place of a given tile.
+static Defect defectAt(Defect::Kind kind, int64_t row, int64_t column,
+                       float value) {
+  Defect defect;
+  defect.kind = kind;
+  defect.row = row;
+  defect.column = column;
+  defect.value = value;
+  return defect;
+}
+
+/// Takes scale and zero point of one group.
+static std::optional<Defect> takeGroup(const GivenTile &given, int64_t row,
+                                       int64_t group, int64_t firstColumn,
+                                       IntegerTile &tile) {
+  size_t at = static_cast<size_t>(row * tile.groups + group);
+  uint16_t bits = given.scaleBits[at];
+  bool isF16 = tile.format.scale == ScaleType::F16;
+  bool legal = isF16 ? isScaleF16(bits) : bits <= 0x7Eu;
+  if (!legal)
+    return defectAt(Defect::Kind::BadScale, given.firstRow + row, firstColumn,
+                    scaleValue(tile.format.scale, bits));
+  tile.scaleBits[at] = bits;
+  tile.scales[at] = scaleValue(tile.format.scale, bits);
+  if (tile.format.offset != Offset::Stored)
+    return std::nullopt;
+  if (given.zeros[at] >= tile.format.codes())
+    return defectAt(Defect::Kind::BadZero, given.firstRow + row, firstColumn,
+                    given.zeros[at]);
+  tile.zeros[at] = given.zeros[at];
+  return std::nullopt;
+}
+
+std::optional<Defect> takeGiven(const IntegerFormat &format,
+                                const GivenTile &given, IntegerTile &tile) {
+  bool usable = isFiniteFloat(given.factor) && given.factor > 0;
+  if (!usable || (!format.hasFactor() && given.factor != 1.0f))
+    return defectAt(Defect::Kind::BadFactor, -1, -1, given.factor);
+  tile.reset(format, given.rows, given.columns);
+  tile.factor = given.factor;
+  int64_t width = groupColumns(format, given.columns);
+  for (int64_t row = 0; row < given.rows; ++row) {
+    for (int64_t group = 0; group < tile.groups; ++group)
+      if (std::optional<Defect> defect =
+              takeGroup(given, row, group, group * width, tile))
+        return defect;
+    const uint8_t *codes = given.codes + row * given.columns;
+    for (int64_t k = 0; k < given.columns; ++k)
+      if (codes[k] >= format.codes())
+        return defectAt(Defect::Kind::BadCode, given.firstRow + row, k,
+                        codes[k]);
+    std::copy(codes, codes + given.columns,
+              tile.codes.begin() + row * given.columns);
+  }
+  return std::nullopt;
+}
+
+void dequantize(const IntegerTile &tile, float *values, int64_t stride) {
+  int64_t width = groupColumns(tile.format, tile.columns);
+  for (int64_t row = 0; row < tile.rows; ++row) {
+    const uint8_t *codes = tile.codes.data() + row * tile.columns;
+    for (int64_t group = 0; group < tile.groups; ++group) {
+      float zero = tile.zero(row, group);
+      float scale = tile.scales[static_cast<size_t>(row * tile.groups + group)];
+      int64_t begin = group * width;
+      int64_t end = std::min(begin + width, tile.columns);
+      for (int64_t k = begin; k < end; ++k)
+        values[row * stride + k] =
+            ((static_cast<float>(codes[k]) - zero) * scale) * tile.factor;
+    }
+  }
+}
+
+void ErrorSums::add(const ErrorSums &other) {
+  error += other.error;
+  energy += other.energy;
+  weightedError += other.weightedError;
+  weightedEnergy += other.weightedEnergy;
+}
+
+ErrorSums measureError(const IntegerTile &tile, const TileInput &input,
+                       const float *importance, CodePath path) {
+  assert(input.rows == tile.rows && input.columns == tile.columns);
+  const GroupKernels &kernels = groupKernels(path);
+  int64_t width = groupColumns(tile.format, tile.columns);
+  ErrorLanes lanes;
+  for (int64_t row = 0; row < tile.rows; ++row) {
+    const float *weights = input.weights + row * input.stride;
+    const uint8_t *codes = tile.codes.data() + row * tile.columns;
+    for (int64_t group = 0; group < tile.groups; ++group) {
+      int64_t begin = group * width;
+      int64_t count = std::min(width, tile.columns - begin);
+      float scale = tile.scales[static_cast<size_t>(row * tile.groups + group)];
+      CodedGroup coded = {codes + begin, tile.zero(row, group), scale,
+                          tile.factor};
+      kernels.addErrors(weights + begin,
+                        importance ? importance + begin : nullptr, count, coded,
+                        lanes);
+    }
+  }
+  double sums[4];
+  for (int i = 0; i < 4; ++i) {
+    for (int half = errorLanes / 2; half >= 1; half /= 2)
+      for (int lane = 0; lane < half; ++lane)
+        lanes.sums[i][lane] += lanes.sums[i][lane + half];
+    sums[i] = lanes.sums[i][0];
+  }
+  return {sums[0], sums[1], sums[2], sums[3]};
+}
+
+} // namespace lowbit
