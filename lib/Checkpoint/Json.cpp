@@ -115,9 +115,8 @@ std::optional<size_t> JsonObject::buildIndex() {
     return members[a].key < members[b].key;
   });
   auto twice = std::adjacent_find(
-      index.begin(), index.end(), [&](uint32_t a, uint32_t b) {
-        return members[a].key == members[b].key;
-      });
+      index.begin(), index.end(),
+      [&](uint32_t a, uint32_t b) { return members[a].key == members[b].key; });
   if (twice == index.end())
     return std::nullopt;
   return *twice;

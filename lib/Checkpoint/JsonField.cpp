@@ -77,8 +77,7 @@ Result<uint64_t> JsonField::integer(uint64_t min, uint64_t max) const {
   if (node)
     value = node->asUint64();
   if (!value || *value < min || *value > max)
-    return mustBe(
-        integerRange(std::to_string(min), std::to_string(max), node));
+    return mustBe(integerRange(std::to_string(min), std::to_string(max), node));
   return *value;
 }
 
@@ -87,8 +86,7 @@ Result<int64_t> JsonField::signedInteger(int64_t min, int64_t max) const {
   if (node)
     value = node->asInt64();
   if (!value || *value < min || *value > max)
-    return mustBe(
-        integerRange(std::to_string(min), std::to_string(max), node));
+    return mustBe(integerRange(std::to_string(min), std::to_string(max), node));
   return *value;
 }
 

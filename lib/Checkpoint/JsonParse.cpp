@@ -168,8 +168,7 @@ public:
     open.pop_back();
     if (!twice)
       return {};
-    return badInput(file, pathTo(object.members[*twice].key),
-                    "is there twice");
+    return badInput(file, pathTo(object.members[*twice].key), "is there twice");
   }
   Status beginArray() override {
     JsonValue &value = place(JsonValue::array());
@@ -205,8 +204,8 @@ private:
       if (container.array)
         path += "[" + std::to_string(container.array->size() - 1) + "]";
       else
-        path += (path.empty() ? "" : ".") +
-                container.object->members.back().key;
+        path +=
+            (path.empty() ? "" : ".") + container.object->members.back().key;
     }
     path += path.empty() ? "" : ".";
     path += key;

@@ -76,14 +76,13 @@ std::string errorText(int errorNumber) {
 #if defined(__GLIBC__) && defined(_GNU_SOURCE)
   return strerror_r(errorNumber, buffer, sizeof buffer);
 #else
-  return strerror_r(errorNumber, buffer, sizeof buffer) == 0
-             ? buffer
-             : "unknown error";
+  return strerror_r(errorNumber, buffer, sizeof buffer) == 0 ? buffer
+                                                             : "unknown error";
 #endif
 }
 
-Error systemError(ExitCode code, std::string_view file,
-                  std::string_view action, int errorNumber) {
+Error systemError(ExitCode code, std::string_view file, std::string_view action,
+                  int errorNumber) {
   return lineOf(code, file, {},
                 std::string(action) + ": " + errorText(errorNumber) +
                     " (errno " + std::to_string(errorNumber) + ")");

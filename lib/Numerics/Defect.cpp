@@ -44,7 +44,8 @@ std::string describe(const Defect &defect) {
   if (defect.column >= 0)
     place += " column " + std::to_string(defect.column);
   char value[32];
-  std::snprintf(value, sizeof(value), "%.9g", static_cast<double>(defect.value));
+  std::snprintf(value, sizeof(value), "%.9g",
+                static_cast<double>(defect.value));
   std::string text = words.what;
   if (!place.empty())
     text += " at" + place;

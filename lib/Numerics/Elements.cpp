@@ -12,7 +12,9 @@
 
 namespace lowbit {
 
-int64_t elementSize(ElementType type) { return type == ElementType::F32 ? 4 : 2; }
+int64_t elementSize(ElementType type) {
+  return type == ElementType::F32 ? 4 : 2;
+}
 
 /// Element `index` of an array of 16-bit elements that may be unaligned.
 static uint16_t load16(const unsigned char *bytes, int64_t index) {

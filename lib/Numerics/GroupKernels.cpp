@@ -10,6 +10,8 @@
 #include "GroupKernels.h"
 
 #include <algorithm>
+#include <cfloat>
+#include <cmath>
 #include <cstring>
 
 #define LOWBIT_INLINE [[gnu::always_inline]] static inline
@@ -31,24 +33,26 @@ LOWBIT_INLINE void load(const void *source, Vector &vector) {
   std::memcpy(&vector, source, sizeof(Vector));
 }
 
+/// The smaller and the larger of each lane; `b` where one is NaN. (One
+/// instruction each, unlike the functions that must not return NaN.)
+template <typename Vector>
+LOWBIT_INLINE void takeSmaller(Vector &a, const Vector &b) {
+  a = a < b ? a : b;
+}
+template <typename Vector>
+LOWBIT_INLINE void takeLarger(Vector &a, const Vector &b) {
+  a = a > b ? a : b;
+}
+
 /// r of Grid for 16 weights.
 LOWBIT_INLINE void roundToGrid(const Floats &weights, const Grid &grid,
                                Floats &rounded) {
   Floats t = weights / grid.step + grid.shift;
   Floats low = Floats{} + grid.low;
   Floats high = Floats{} + grid.high;
-  t = __builtin_elementwise_max(__builtin_elementwise_min(t, high), low);
+  takeSmaller(t, high);
+  takeLarger(t, low);
   rounded = __builtin_elementwise_roundeven(t);
-}
-
-/// Lanes i and i + 8, then i + 4, i + 2, i + 1.
-LOWBIT_INLINE void sumLanes(const Floats &vector, float &sum) {
-  float lanes[16];
-  std::memcpy(lanes, &vector, sizeof(lanes));
-  for (int half = 8; half >= 1; half /= 2)
-    for (int i = 0; i < half; ++i)
-      lanes[i] = lanes[i] + lanes[i + half];
-  sum = lanes[0];
 }
 
 LOWBIT_INLINE GroupRange rangeLoop(const float *weights, int64_t count) {
@@ -58,11 +62,11 @@ LOWBIT_INLINE GroupRange rangeLoop(const float *weights, int64_t count) {
   for (int64_t k = 0; k < count; k += groupLanes) {
     Floats w;
     load(weights + k, w);
-    low = __builtin_elementwise_min(low, w);
-    high = __builtin_elementwise_max(high, w);
+    takeSmaller(low, w);
+    takeLarger(high, w);
     Ints bits;
     load(weights + k, bits);
-    largest = __builtin_elementwise_max(largest, bits & 0x7FFFFFFF);
+    takeLarger(largest, bits & 0x7FFFFFFF);
   }
   GroupRange range;
   for (int i = 0; i < groupLanes; ++i) {
@@ -73,25 +77,57 @@ LOWBIT_INLINE GroupRange rangeLoop(const float *weights, int64_t count) {
   return range;
 }
 
-LOWBIT_INLINE double errorLoop(const float *weights, const float *importances,
-                               int64_t count, const Grid &grid, float unit) {
-  double total = 0;
+/// F · s of 16 scales. `quantum` is the distance of neighbours near each scale,
+/// a power of two, so that multiplying by it or its inverse is exact.
+LOWBIT_INLINE void roundSteps(const CandidateBatch &batch,
+                              const ScaleRounding &rounding, Floats &steps) {
+  Floats s;
+  load(batch.factors, s);
+  s = (s * batch.unrounded) / rounding.factor;
+  Floats normal = s;
+  takeLarger(normal, Floats{} + rounding.smallestNormal);
+  Ints exponent;
+  load(&normal, exponent);
+  exponent = (exponent & 0x7F800000) - (rounding.mantissaBits << 23);
+  Ints inverse = (254 << 23) - exponent;
+  Floats quantum, inverseQuantum;
+  load(&exponent, quantum);
+  load(&inverse, inverseQuantum);
+  s = __builtin_elementwise_roundeven(s * inverseQuantum) * quantum;
+  takeSmaller(s, Floats{} + rounding.largest);
+  steps = s * rounding.factor;
+}
+
+LOWBIT_INLINE void errorsLoop(const float *weights, const float *importances,
+                              int64_t count, const ScaleRounding &rounding,
+                              const CandidateBatch &batch, double *errors) {
+  Floats step;
+  roundSteps(batch, rounding, step);
+  Floats inverse = 1.0f / step;
+  Floats high = Floats{} + batch.high;
+  Floats low = Floats{} + batch.low;
+  low[0] = batch.firstLow;
+  float shift = batch.shift;
+  double totals[groupLanes] = {};
   for (int64_t slab = 0; slab < count; slab += errorSlab) {
     int64_t end = slab + errorSlab < count ? slab + errorSlab : count;
     Floats sum = {};
-    for (int64_t k = slab; k < end; k += groupLanes) {
-      Floats w, h, r;
-      load(weights + k, w);
-      load(importances + k, h);
-      roundToGrid(w, grid, r);
-      Floats e = (w - (r + grid.level) * grid.step) * unit;
-      sum = sum + (h * e) * e;
+    for (int64_t k = slab; k < end; ++k) {
+      Floats t = weights[k] * inverse + shift;
+      Floats r = t;
+      takeSmaller(r, high);
+      takeLarger(r, low);
+      Floats e = t - __builtin_elementwise_roundeven(r);
+      sum = sum + (importances[k] * e) * e;
     }
-    float partial;
-    sumLanes(sum, partial);
-    total += static_cast<double>(partial);
+    for (int i = 0; i < groupLanes; ++i)
+      totals[i] += static_cast<double>(sum[i]);
   }
-  return total;
+  for (int i = 0; i < groupLanes; ++i) {
+    double width = step[i];
+    bool usable = width >= FLT_MIN && width <= FLT_MAX;
+    errors[i] = usable ? totals[i] * (width * width) : HUGE_VAL;
+  }
 }
 
 LOWBIT_INLINE void codesLoop(const float *weights, int64_t count,
@@ -168,10 +204,11 @@ LOWBIT_INLINE void addErrorsLoop(const float *weights, const float *importances,
   target static GroupRange range##path(const float *weights, int64_t count) {  \
     return rangeLoop(weights, count);                                          \
   }                                                                            \
-  target static double error##path(const float *weights,                       \
-                                   const float *importances, int64_t count,    \
-                                   const Grid &grid, float unit) {             \
-    return errorLoop(weights, importances, count, grid, unit);                 \
+  target static void errors##path(                                             \
+      const float *weights, const float *importances, int64_t count,           \
+      const ScaleRounding &rounding, const CandidateBatch &batch,              \
+      double *errors) {                                                        \
+    errorsLoop(weights, importances, count, rounding, batch, errors);          \
   }                                                                            \
   target static void codes##path(const float *weights, int64_t count,          \
                                  const Grid &grid, uint8_t *codes) {           \
@@ -182,8 +219,8 @@ LOWBIT_INLINE void addErrorsLoop(const float *weights, const float *importances,
       const CodedGroup &group, ErrorLanes &lanes) {                            \
     addErrorsLoop(weights, importances, count, group, lanes);                  \
   }                                                                            \
-  static constexpr GroupKernels kernels##path = {range##path, error##path,     \
-                                                 codes##path, addErrors##path};
+  static constexpr GroupKernels kernels##path = {                              \
+      range##path, errors##path, codes##path, addErrors##path};
 
 LOWBIT_DEFINE_PATH(Portable, )
 #if defined(__x86_64__)

@@ -14,7 +14,8 @@
 
 namespace lowbit {
 
-/// Columns to which groups are padded in scratch memory.
+/// Columns to which groups are padded in scratch memory, and candidates that
+/// are compared at once.
 constexpr int64_t groupLanes = 16;
 /// f64 lanes of each error sum.
 constexpr int64_t errorLanes = 8;
@@ -28,8 +29,8 @@ struct GroupRange {
 };
 
 /// A way to round weights to codes with a known scale and zero point:
-///   r = rint(clamp(w / step + shift, low, high)), c = r + base, c − z = r +
-///   level
+///   r = rint(clamp(w / step + shift, low, high)), c = r + base,
+///   c − z = r − shift
 /// which is Spec 1.1 for every offset (clamping to integers before rint or
 /// after it is the same).
 struct Grid {
@@ -39,10 +40,30 @@ struct Grid {
   float shift = 0;
   float low = 0;
   float high = 0;
-  /// −z; for `half` ½.
-  float level = 0;
   /// 0; for `half` 2^(b−1).
   int base = 0;
+};
+
+/// How a scale is stored: s = round(unrounded / factor) to `mantissaBits` bits
+/// after the point and no exponent below that of `smallestNormal`, at most
+/// `largest`.
+struct ScaleRounding {
+  float factor = 1;
+  float largest = 0;
+  float smallestNormal = 0;
+  int mantissaBits = 0;
+};
+
+/// 16 scales with one zero point that are compared at once: before rounding
+/// they are factors[i] · unrounded. The rest is that of Grid; candidate 0 may
+/// have another lowest code.
+struct CandidateBatch {
+  const float *factors;
+  float unrounded;
+  float shift;
+  float firstLow;
+  float low;
+  float high;
 };
 
 /// Four sums of the ledger, each in lanes by column mod 8: error, energy,
@@ -63,11 +84,15 @@ struct CodedGroup {
 struct GroupKernels {
   GroupRange (*range)(const float *weights, int64_t count);
 
-  /// Σ h (w − step·(c − z))² · unit², in f32 lanes that are added up every 512
-  /// columns in f64. `unit` is a power of two near 1 / step: it keeps the
-  /// squares in range.
-  double (*error)(const float *weights, const float *importances, int64_t count,
-                  const Grid &grid, float unit);
+  /// errors[i] = Σ h (w − step·(c − z))² for candidate i of 16, as step² · Σ h
+  /// e² with e = (w · (1/step) + shift) − r: column by column in f32, every 512
+  /// columns in f64, times step² in f64. In units of the step the squares stay
+  /// in range. (The reciprocal may change c at ties, where both codes are
+  /// equally good.) Infinite where the step is no normal number. `count` may be
+  /// any number.
+  void (*errors)(const float *weights, const float *importances, int64_t count,
+                 const ScaleRounding &rounding, const CandidateBatch &batch,
+                 double *errors);
 
   /// Codes of `count` weights.
   void (*codes)(const float *weights, int64_t count, const Grid &grid,

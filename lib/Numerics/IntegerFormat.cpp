@@ -108,10 +108,9 @@ std::optional<TileGeometry> tileGeometry(const IntegerFormat &format,
                      .get(g.tileBytes);
   g.tiles = ceilDivide(rows, tileRows);
   g.trailerBytes = format.hasFactor() ? tileAlignment : 0;
-  fits = fits && CheckedSum()
-                     .add(g.tiles, g.tileBytes)
-                     .add(g.trailerBytes)
-                     .get(g.bytes);
+  fits =
+      fits &&
+      CheckedSum().add(g.tiles, g.tileBytes).add(g.trailerBytes).get(g.bytes);
   return fits ? std::optional<TileGeometry>(g) : std::nullopt;
 }
 
@@ -133,8 +132,8 @@ std::optional<StoredSize> storedSize(const IntegerFormat &format, int64_t rows,
   std::optional<TileGeometry> geometry = tileGeometry(format, rows, columns);
   if (!geometry)
     return std::nullopt;
-  int64_t groupBits =
-      8 * format.scaleSize() + (format.offset == Offset::Stored ? format.bits : 0);
+  int64_t groupBits = 8 * format.scaleSize() +
+                      (format.offset == Offset::Stored ? format.bits : 0);
   int64_t payloadBits;
   bool fits = CheckedSum()
                   .add(rows, columns, format.bits)

@@ -71,7 +71,8 @@ static std::optional<Defect> takeGroup(const GivenTile &given, int64_t row,
   size_t at = static_cast<size_t>(row * tile.groups + group);
   uint16_t bits = given.scaleBits[at];
   bool isF16 = tile.format.scale == ScaleType::F16;
-  bool legal = isF16 ? isScaleF16(bits) : bits <= 0x7Eu;
+  bool legal = isF16 ? isScaleF16(bits)
+                     : bits <= 0xFFu && isScaleE4M3(static_cast<uint8_t>(bits));
   if (!legal)
     return defectAt(Defect::Kind::BadScale, given.firstRow + row, firstColumn,
                     scaleValue(tile.format.scale, bits));

@@ -6,6 +6,8 @@
 #include "lowbit/Numerics/Solver.h"
 
 #include "GroupKernels.h"
+#include "GroupRounding.h"
+#include "ScaleSearch.h"
 #include "lowbit/Numerics/Float.h"
 
 #include <algorithm>
@@ -13,175 +15,15 @@
 
 namespace lowbit {
 
-/// Scale and zero point of one group, and how weights are rounded with them.
-struct GroupChoice {
-  uint16_t scaleBits = 0;
-  float scale = 0;
-  uint8_t zero = 0;
-  Grid grid;
-};
-
-/// What stays the same while one group is solved.
-struct GroupTask {
-  const IntegerFormat &format;
-  const GroupKernels &kernels;
-  float factor;
-  const float *weights;
-  const float *importances;
-  int64_t count;
-  /// 2^-exponent(step of nearest), for GroupKernels::error.
-  float unit;
-};
-
 float tensorFactor(float maximalScale) {
   float factor = maximalScale / maxE4M3;
   return factor > 0 ? factor : 1.0f;
 }
 
-/// Scale before division by F and rounding, for values in [minimum, maximum].
-static float unroundedScale(const IntegerFormat &format, float minimum,
-                            float maximum) {
-  float half = static_cast<float>(format.codes() / 2);
-  float amax = std::max(-minimum, maximum);
-  switch (format.offset) {
-  case Offset::Integer:
-    return amax / (half - 1.0f);
-  case Offset::Half:
-    return amax / (half - 0.5f);
-  case Offset::Stored:
-    return (maximum - minimum) / static_cast<float>(format.codes() - 1);
-  }
-  return 0;
-}
-
-/// z of `stored`: clamp(rint(−minimum / scale), 0, 2^b − 1).
-static uint8_t storedZero(const IntegerFormat &format, float minimum,
-                          float scale) {
-  float limit = static_cast<float>(format.codes() - 1);
-  float zero = std::min(std::max(-minimum / scale, 0.0f), limit);
-  return static_cast<uint8_t>(__builtin_elementwise_roundeven(zero));
-}
-
-/// The grid of a scale and a zero point. `lowest` is the smallest code used.
-static Grid makeGrid(const IntegerFormat &format, float step, uint8_t zero,
-                     int lowest) {
-  int half = format.codes() / 2;
-  Grid grid;
-  grid.step = step;
-  if (format.offset == Offset::Half) {
-    grid.shift = -0.5f;
-    grid.low = static_cast<float>(-half);
-    grid.high = static_cast<float>(half - 1);
-    grid.level = 0.5f;
-    grid.base = half;
-    return grid;
-  }
-  float z = format.offset == Offset::Integer ? static_cast<float>(half) : zero;
-  grid.shift = z;
-  grid.low = static_cast<float>(lowest);
-  grid.high = static_cast<float>(format.codes() - 1);
-  grid.level = -z;
-  return grid;
-}
-
-/// Rounds a scale to its stored type. The result may be 0 or (f16) infinite.
-static GroupChoice chooseScale(const IntegerFormat &format, float unrounded,
-                               float factor, uint8_t zero, int lowest) {
-  GroupChoice choice;
-  choice.scaleBits = format.scale == ScaleType::F16
-                         ? roundToF16(unrounded)
-                         : roundToE4M3(unrounded / factor);
-  choice.scale = scaleValue(format.scale, choice.scaleBits);
-  choice.zero = zero;
-  choice.grid = makeGrid(format, choice.scale * factor, zero, lowest);
-  return choice;
-}
-
-/// 2^-exponent(step), within ±126; `step` is finite and above 0.
-static float unitOf(float step) {
-  int exponent = static_cast<int>(floatToBits(step) >> 23) - 127;
-  exponent = std::min(std::max(exponent, -126), 126);
-  return bitsToFloat(static_cast<uint32_t>(127 - exponent) << 23);
-}
-
-static std::vector<float> makeFactors(float first, float last, int count) {
-  std::vector<float> factors;
-  for (int i = 0; i < count; ++i)
-    factors.push_back(first + (last - first) * static_cast<float>(i) /
-                                  static_cast<float>(count - 1));
-  return factors;
-}
-
-#ifdef EXPERIMENT
-std::vector<float> gFactors;
-const std::vector<float> &searchFactors(const IntegerFormat &format) { return gFactors; }
-#else
-const std::vector<float> &searchFactors(const IntegerFormat &format) {
-  static std::vector<float> f = makeFactors(1.0f, 0.3f, 32);
-  return f;
-}
-#endif
-
-/// Keeps the better of `best` and one more candidate.
-static void tryCandidate(const GroupTask &task, float unrounded, uint8_t zero,
-                         GroupChoice &best, double &bestError) {
-  GroupChoice choice =
-      chooseScale(task.format, unrounded, task.factor, zero, 0);
-  if (!(choice.grid.step > 0) || !isFiniteFloat(choice.grid.step))
-    return;
-  double error = task.kernels.error(task.weights, task.importances, task.count,
-                                    choice.grid, task.unit);
-  if (error < bestError) {
-    best = choice;
-    bestError = error;
-  }
-}
-
-#ifdef EXPERIMENT
-int gMode = 0;
-#else
-static int gMode = 0;
-#endif
-/// The search; `best` holds the choice of nearest when it starts.
-static void searchGroup(const GroupTask &task, const GroupRange &range,
-                        GroupChoice &best) {
-  const std::vector<float> &factors = searchFactors(task.format);
-  double bestError = task.kernels.error(task.weights, task.importances,
-                                        task.count, best.grid, task.unit);
-  float scale = unroundedScale(task.format, range.minimum, range.maximum);
-  if (task.format.offset != Offset::Stored) {
-    for (float factor : factors)
-      tryCandidate(task, factor * scale, 0, best, bestError);
-    return;
-  }
-  if (gMode == 0) {
-  for (float factor : factors)
-    for (int shift : {0, -1, 1}) {
-      int z0 = storedZero(task.format, range.minimum, scale) + shift;
-      if (z0 >= 0 && z0 < task.format.codes())
-        tryCandidate(task, factor * scale, z0, best, bestError);
-    }
-  } else {
-    float bestLow = 1, bestHigh = 1;
-    auto tryEnds = [&](float lowFactor, float highFactor) {
-      float low = lowFactor * range.minimum, high = highFactor * range.maximum;
-      float s = unroundedScale(task.format, low, high);
-      double before = bestError;
-      tryCandidate(task, s, storedZero(task.format, low, s), best, bestError);
-      if (bestError < before) { bestLow = lowFactor; bestHigh = highFactor; }
-    };
-    if (gMode == 9) { for (float a : factors) for (float b : factors) tryEnds(a, b); return; }
-    for (float f : factors) tryEnds(f, f);
-    for (int i = 0; i < gMode; ++i) {
-      float h = bestHigh; for (float f : factors) tryEnds(f, h);
-      float l = bestLow; for (float f : factors) tryEnds(l, f);
-    }
-  }
-}
-
 TileSolver::TileSolver(const IntegerFormat &format, int64_t columns,
                        SolverKind kind, const float *importance, CodePath path)
-    : format(format), columns(columns), kind(kind), path(path) {
+    : format(format), columns(columns), kind(kind), path(path),
+      plan(searchPlan(format)) {
   assert(!whyInvalid(format) && columns >= 1);
   groupWidth = groupColumns(format, columns);
   groups = columns / groupWidth + (columns % groupWidth != 0);
@@ -311,14 +153,11 @@ std::optional<Defect> TileSolver::solveGroup(const TileInput &input,
   uint8_t *codes = tile.codes.data() + row * columns + begin;
   if (choice.grid.step > 0) {
     if (kind == SolverKind::Search) {
-      GroupTask task = {format,
-                        kernels,
-                        tile.factor,
-                        groupWeights,
-                        importances.data() + group * paddedWidth,
-                        paddedWidth,
-                        unitOf(choice.grid.step)};
-      searchGroup(task, range, choice);
+      GroupTask task = {format,       kernels,
+                        plan,         scaleRounding(format, tile.factor),
+                        groupWeights, importances.data() + group * paddedWidth,
+                        count};
+      choice = searchScale(task, scale, choice);
     }
     kernels.codes(groupWeights, paddedWidth, choice.grid, paddedCodes.data());
     std::copy(paddedCodes.begin(), paddedCodes.begin() + count, codes);

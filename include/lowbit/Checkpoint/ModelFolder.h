@@ -49,6 +49,10 @@ public:
                                   const ModelFolderOptions &options = {});
 
   const std::string &path() const { return folder->path(); }
+  /// The path of a file in it, for messages.
+  std::string pathOf(std::string_view name) const {
+    return folder->pathOf(name);
+  }
   /// config.json; its root is an object.
   const JsonValue &config() const { return configuration; }
 
@@ -59,7 +63,7 @@ public:
 
   size_t shardCount() const { return shards.size(); }
   /// The shard's file name in the folder.
-  const std::string &shardName(uint32_t shard) const;
+  const std::string &shardName(uint32_t shard) const { return names[shard]; }
   const MappedFile &shardFile(uint32_t shard) const {
     return shards[shard].file();
   }
@@ -83,14 +87,17 @@ public:
 
 private:
   ModelFolder() = default;
-  Status openSingle(const std::string &name);
   Status openSharded(const ModelFolderOptions &options);
   Status addShard(const std::string &name);
+  Status sortTensors();
+  Status dropUnnamed(const std::vector<bool> &named, bool strict);
   Error noWeights(const std::vector<std::string> &names) const;
 
   std::shared_ptr<const Folder> folder;
   JsonValue configuration;
   std::vector<Safetensors> shards;
+  /// File names of `shards`.
+  std::vector<std::string> names;
   std::vector<TensorRef> refs;
   std::vector<std::string> noteList;
 };

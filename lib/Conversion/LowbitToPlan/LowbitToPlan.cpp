@@ -1,0 +1,655 @@
+//===- LowbitToPlan.cpp - The graph becomes steps ---------------*- C++ -*-===//
+//
+// Walks @forward once, in order. A value is a view of columns in a buffer.
+// Norms, gates, slices and rotary embeddings make no step of their own where
+// their user takes them in: they are *deferred* until a user asks, and then
+// emitted in the form that the user needs.
+//
+//===----------------------------------------------------------------------===//
+
+#include "PlanBuilder.h"
+#include "lowbit/Conversion/KernelFamilies.h"
+#include "lowbit/Conversion/Passes.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+namespace lowbit {
+#define GEN_PASS_DEF_CONVERTLOWBITTOPLAN
+#include "lowbit/Conversion/Passes.h.inc"
+} // namespace lowbit
+
+using namespace mlir;
+using namespace lowbit;
+
+namespace {
+
+/// Quantized rows in their three buffers (Spec.md, 5.2).
+struct QuantizedRows {
+  int64_t q, scales, sums;
+};
+
+int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+int64_t columnsOf(Value rows) {
+  return cast<RankedTensorType>(rows.getType()).getDimSize(1);
+}
+
+/// Lowers one graph.
+class GraphToPlan {
+public:
+  GraphToPlan(ModuleOp module, func::FuncOp forward, OpBuilder &builder,
+              PlanLimits limits)
+      : module(module), forward(forward), builder(builder), limits(limits),
+        plan(builder, forward.getLoc(), limits) {}
+
+  LogicalResult run(StringRef target);
+
+private:
+  // One function for each op that makes steps.
+  LogicalResult lower(Operation *op);
+  LogicalResult lowerEmbedding(EmbeddingOp op);
+  LogicalResult lowerLinear(LinearOp op);
+  LogicalResult lowerAttention(AttentionOp op);
+  LogicalResult lowerAdd(AddOp op);
+  LogicalResult lowerSelectRows(SelectRowsOp op);
+  LogicalResult lowerReturn(func::ReturnOp op);
+
+  // Values.
+  FailureOr<RowView> getView(Value value);
+  FailureOr<RowView> getSliceView(SliceOp op);
+  FailureOr<RowView> emitRmsNorm(RmsNormOp op);
+  FailureOr<RowView> emitGate(GateOp op);
+  FailureOr<QuantizedRows> getQuantized(Value value, int64_t planes,
+                                        int64_t sumGroup);
+  LogicalResult addPrologue(Value value, AbstractStep &step, StepCount &count);
+  FailureOr<int64_t> getWeight(Value value);
+  FailureOr<RowView> getResidual(LinearOp op, AddOp &addition, bool &inPlace);
+  int64_t lastUse(Value value);
+  std::pair<int64_t, int64_t> getAngles(ArrayRef<float> frequencies);
+  LogicalResult collectCache();
+
+  void setView(AbstractStep &step, StringRef name, const RowView &view) {
+    step.parameters.set((name + "_offset").str(),
+                        builder.getI64IntegerAttr(view.offset));
+    step.parameters.set((name + "_stride").str(),
+                        builder.getI64IntegerAttr(view.stride));
+  }
+  void set(AbstractStep &step, StringRef name, int64_t value) {
+    step.parameters.set(name, builder.getI64IntegerAttr(value));
+  }
+  AbstractStep makeStep(StringRef family, const Twine &stem, StepCount count) {
+    AbstractStep step;
+    step.family = family.str();
+    step.stem = (family + stem).str();
+    step.count = count;
+    (count == StepCount::Rows ? step.items.perRow : step.items.perLogitRow) = 1;
+    return step;
+  }
+
+  ModuleOp module;
+  func::FuncOp forward;
+  OpBuilder &builder;
+  PlanLimits limits;
+  PlanBuilder plan;
+  DenseMap<Operation *, int64_t> position;
+  DenseMap<Value, RowView> views;
+  DenseMap<std::tuple<Value, int64_t, int64_t>, QuantizedRows> quantized;
+  DenseMap<Attribute, std::pair<int64_t, int64_t>> angles;
+  DenseMap<int64_t, int64_t> layerOffsets; ///< layer → byte in a page
+  DenseMap<int64_t, int64_t> layerBytes;
+  Type cacheType;
+  int64_t pageBytes = 0;
+  int64_t ids = -1, rows = -1, select = -1, pageTable = -1, cache = -1;
+};
+
+} // namespace
+
+//===----------------------------------------------------------------------===//
+// Values
+//===----------------------------------------------------------------------===//
+
+FailureOr<RowView> GraphToPlan::getView(Value value) {
+  auto known = views.find(value);
+  if (known != views.end())
+    return known->second;
+  FailureOr<RowView> view =
+      TypeSwitch<Operation *, FailureOr<RowView>>(value.getDefiningOp())
+          .Case([&](SliceOp op) { return getSliceView(op); })
+          .Case([&](RmsNormOp op) { return emitRmsNorm(op); })
+          .Case([&](GateOp op) { return emitGate(op); })
+          .Default([&](Operation *op) -> FailureOr<RowView> {
+            return op->emitOpError()
+                   << "is not served by the CPU target in this place";
+          });
+  if (succeeded(view))
+    views[value] = *view;
+  return view;
+}
+
+FailureOr<RowView> GraphToPlan::getSliceView(SliceOp op) {
+  FailureOr<RowView> view = getView(op.getInput());
+  if (failed(view))
+    return failure();
+  view->offset += static_cast<int64_t>(op.getOffset());
+  view->columns = columnsOf(op.getResult());
+  return view;
+}
+
+FailureOr<RowView> GraphToPlan::emitRmsNorm(RmsNormOp op) {
+  FailureOr<RowView> x = getView(op.getInput());
+  FailureOr<int64_t> gain = getWeight(op.getGain());
+  if (failed(x) || failed(gain))
+    return failure();
+  AbstractStep step =
+      makeStep("rms_norm", "_" + Twine(x->columns), x->count);
+  set(step, "columns", x->columns);
+  step.parameters.set("eps", op.getEpsAttr());
+  setView(step, "x", *x);
+  RowView y = plan.addRows("norm", x->columns, x->count);
+  step.args = {{x->buffer, Access::Read},
+               {*gain, Access::Read},
+               {y.buffer, Access::Write}};
+  plan.addStep(std::move(step));
+  return y;
+}
+
+FailureOr<RowView> GraphToPlan::emitGate(GateOp op) {
+  FailureOr<RowView> gate = getView(op.getGate());
+  FailureOr<RowView> up = getView(op.getUp());
+  if (failed(gate) || failed(up))
+    return failure();
+  AbstractStep step =
+      makeStep("gate", "_" + Twine(gate->columns), gate->count);
+  set(step, "columns", gate->columns);
+  setView(step, "gate", *gate);
+  setView(step, "up", *up);
+  RowView y = plan.addRows("gate", gate->columns, gate->count);
+  step.args = {{gate->buffer, Access::Read},
+               {up->buffer, Access::Read},
+               {y.buffer, Access::Write}};
+  plan.addStep(std::move(step));
+  return y;
+}
+
+/// The input of an activation quantizer: a norm or a gate that nothing has
+/// materialized is taken in as the prologue, everything else is read.
+LogicalResult GraphToPlan::addPrologue(Value value, AbstractStep &step,
+                                       StepCount &count) {
+  Operation *producer = views.contains(value) ? nullptr : value.getDefiningOp();
+  if (auto norm = dyn_cast_or_null<RmsNormOp>(producer)) {
+    FailureOr<RowView> x = getView(norm.getInput());
+    FailureOr<int64_t> gain = getWeight(norm.getGain());
+    if (failed(x) || failed(gain))
+      return failure();
+    step.parameters.set("prologue", builder.getStringAttr("rms_norm"));
+    step.parameters.set("eps", norm.getEpsAttr());
+    setView(step, "x", *x);
+    step.args = {{x->buffer, Access::Read}, {*gain, Access::Read}};
+    count = x->count;
+    return success();
+  }
+  if (auto gateOp = dyn_cast_or_null<GateOp>(producer)) {
+    FailureOr<RowView> gate = getView(gateOp.getGate());
+    FailureOr<RowView> up = getView(gateOp.getUp());
+    if (failed(gate) || failed(up))
+      return failure();
+    step.parameters.set("prologue", builder.getStringAttr("gate"));
+    setView(step, "gate", *gate);
+    setView(step, "up", *up);
+    step.args = {{gate->buffer, Access::Read}, {up->buffer, Access::Read}};
+    count = gate->count;
+    return success();
+  }
+  FailureOr<RowView> x = getView(value);
+  if (failed(x))
+    return failure();
+  step.parameters.set("prologue", builder.getStringAttr("none"));
+  setView(step, "x", *x);
+  step.args = {{x->buffer, Access::Read}};
+  count = x->count;
+  return success();
+}
+
+FailureOr<QuantizedRows> GraphToPlan::getQuantized(Value value, int64_t planes,
+                                                   int64_t sumGroup) {
+  auto key = std::make_tuple(value, planes, sumGroup);
+  auto known = quantized.find(key);
+  if (known != quantized.end())
+    return known->second;
+  int64_t columns = columnsOf(value);
+  AbstractStep step = makeStep("quantize_rows", "", StepCount::Rows);
+  StepCount count = StepCount::Rows;
+  if (failed(addPrologue(value, step, count)))
+    return failure();
+  StringRef prologue =
+      cast<StringAttr>(step.parameters.get("prologue")).getValue();
+  AbstractStep named = makeStep(
+      "quantize_rows",
+      "_" + Twine(prologue) + "_" + Twine(columns) + "_p" + Twine(planes) +
+          "_g" + Twine(sumGroup),
+      count);
+  named.parameters = step.parameters;
+  named.args = step.args;
+  set(named, "columns", columns);
+  set(named, "planes", planes);
+  set(named, "sum_group", sumGroup);
+  int64_t paddedColumns = ceilDiv(columns, 64) * 64 + 64;
+  QuantizedRows result;
+  result.q = plan.addRowBytes("q", planes * paddedColumns, count);
+  result.scales = plan.addRowBytes("scales", 4, count);
+  result.sums = plan.addRowBytes(
+      "sums", 4 * planes * ceilDiv(columns, sumGroup), count);
+  for (int64_t buffer : {result.q, result.scales, result.sums})
+    named.args.push_back({buffer, Access::Write});
+  plan.addStep(std::move(named));
+  quantized[key] = result;
+  return result;
+}
+
+FailureOr<int64_t> GraphToPlan::getWeight(Value value) {
+  auto weight = value.getDefiningOp<WeightOp>();
+  if (!weight)
+    return emitError(value.getLoc())
+           << "weight is not a parameter; run lowbit-outline-parameters first";
+  auto type = cast<RankedTensorType>(value.getType());
+  if (type.getRank() == 1 && !type.getElementType().isF32())
+    return weight.emitOpError()
+           << "requires an f32 vector; run lowbit-outline-parameters first";
+  LayoutAttr layout =
+      type.getRank() == 2 ? getDefaultLayout(type) : LayoutAttr();
+  std::optional<int64_t> bytes = ParameterOp::getStoredBytes(type, layout);
+  if (!bytes)
+    return weight.emitOpError() << "is larger than 2^63 bytes";
+  return plan.addWeight(weight.getParameterAttr(), *bytes);
+}
+
+/// Position of the last op that reads `value`'s buffer: deferred users read it
+/// where their own users stand.
+int64_t GraphToPlan::lastUse(Value value) {
+  int64_t last = 0;
+  for (Operation *user : value.getUsers()) {
+    last = std::max(last, position[user]);
+    if (isa<RmsNormOp, GateOp, SliceOp, RotaryOp>(user))
+      last = std::max(last, lastUse(user->getResult(0)));
+  }
+  return last;
+}
+
+std::pair<int64_t, int64_t>
+GraphToPlan::getAngles(ArrayRef<float> frequencies) {
+  Attribute key = builder.getDenseF32ArrayAttr(frequencies);
+  auto known = angles.find(key);
+  if (known != angles.end())
+    return known->second;
+  int64_t half = frequencies.size();
+  AbstractStep step =
+      makeStep("rotary_table", "_" + Twine(half), StepCount::Rows);
+  step.parameters.set("frequencies", key);
+  int64_t cos = plan.addRowBytes("cos", 4 * half, StepCount::Rows);
+  int64_t sin = plan.addRowBytes("sin", 4 * half, StepCount::Rows);
+  step.args = {{rows, Access::Read}, {cos, Access::Write},
+               {sin, Access::Write}};
+  plan.addStep(std::move(step));
+  angles[key] = {cos, sin};
+  return {cos, sin};
+}
+
+/// Lays out a cache page: the layers one after the other.
+LogicalResult GraphToPlan::collectCache() {
+  SmallVector<AttentionOp> layers(forward.getOps<AttentionOp>());
+  llvm::stable_sort(layers, [](AttentionOp a, AttentionOp b) {
+    return a.getLayer() < b.getLayer();
+  });
+  for (AttentionOp op : layers) {
+    int64_t layer = op.getLayer();
+    if (layerOffsets.contains(layer))
+      return op.emitOpError() << "is the second one of layer " << layer;
+    if (cacheType && cacheType != op.getCache())
+      return op.emitOpError() << "has a cache of " << op.getCache()
+                              << ", others of " << cacheType;
+    cacheType = op.getCache();
+    int64_t elements =
+        int64_t(op.getKvHeads()) * op.getHeadDim() * pagePositions;
+    int64_t bytes = 2 * elements * (cacheType.getIntOrFloatBitWidth() / 8);
+    if (cacheType.isInteger(8))
+      bytes += 2 * int64_t(op.getKvHeads()) * pagePositions * 4;
+    layerOffsets[layer] = pageBytes;
+    layerBytes[layer] = bytes;
+    pageBytes += bytes;
+  }
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// Steps
+//===----------------------------------------------------------------------===//
+
+LogicalResult GraphToPlan::lowerEmbedding(EmbeddingOp op) {
+  FailureOr<int64_t> table = getWeight(op.getTable());
+  if (failed(table))
+    return failure();
+  int64_t columns = columnsOf(op.getResult());
+  AbstractStep step =
+      makeStep("embedding", "_" + Twine(columns), StepCount::Rows);
+  step.parameters.set("type", TypeAttr::get(op.getTable().getType()));
+  RowView y = plan.addRows("x", columns, StepCount::Rows);
+  step.args = {{ids, Access::Read},
+               {*table, Access::Read},
+               {y.buffer, Access::Write}};
+  plan.addStep(std::move(step));
+  views[op.getResult()] = y;
+  return success();
+}
+
+/// The addition that the linear can take in, and the rows that it adds; none
+/// where the result is used in another way. In place where nothing reads those
+/// rows later.
+FailureOr<RowView> GraphToPlan::getResidual(LinearOp op, AddOp &addition,
+                                            bool &inPlace) {
+  addition = {};
+  if (!op.getResult().hasOneUse())
+    return RowView();
+  auto add = dyn_cast<AddOp>(*op.getResult().user_begin());
+  if (!add)
+    return RowView();
+  Value other = add.getLhs() == op.getResult() ? add.getRhs() : add.getLhs();
+  Operation *producer = other.getDefiningOp();
+  if (other == op.getResult() ||
+      (producer && position[producer] > position[op]))
+    return RowView();
+  FailureOr<RowView> residual = getView(other);
+  if (failed(residual))
+    return failure();
+  if (residual->offset != 0 || residual->stride != residual->columns)
+    return RowView();
+  addition = add;
+  inPlace = lastUse(other) <= position[add];
+  return residual;
+}
+
+LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
+  auto type = cast<RankedTensorType>(op.getWeight().getType());
+  FailureOr<int64_t> weight = getWeight(op.getWeight());
+  if (failed(weight))
+    return failure();
+  int64_t planes = op.getActivation().getPlanes();
+  std::string format = "f32";
+  AbstractStep step;
+  StepCount count = StepCount::Rows;
+  SmallVector<StepArgument> inputs;
+  if (planes > 0) {
+    FormatInterface encoding = getFormat(type);
+    auto integers = dyn_cast<IntAttr>(encoding);
+    if (!integers)
+      return op.emitOpError() << "has a format that the CPU target does not "
+                                 "serve: "
+                              << encoding;
+    int64_t sumGroup = integers.getGroup() == 0 ? 512 : integers.getGroup();
+    FailureOr<QuantizedRows> x = getQuantized(op.getInput(), planes, sumGroup);
+    if (failed(x))
+      return failure();
+    inputs = {{x->q, Access::Read},
+              {x->scales, Access::Read},
+              {x->sums, Access::Read}};
+    count = plan.getBuffer(x->q).bytes.perRow ? StepCount::Rows
+                                              : StepCount::Logits;
+    format = encoding.getShortName() + "_a" + std::to_string(8 * planes);
+    std::replace(format.begin(), format.end(), '-', '_');
+  } else {
+    FailureOr<RowView> x = getView(op.getInput());
+    if (failed(x))
+      return failure();
+    setView(step, "x", *x);
+    inputs = {{x->buffer, Access::Read}};
+    count = x->count;
+  }
+
+  AddOp addition;
+  bool inPlace = false;
+  FailureOr<RowView> residual = getResidual(op, addition, inPlace);
+  if (failed(residual))
+    return failure();
+  bool isOutput = llvm::any_of(op->getUsers(), [](Operation *user) {
+    return isa<func::ReturnOp>(user);
+  });
+  int64_t outputs = type.getDimSize(0);
+  RowView y = addition && inPlace ? *residual
+              : isOutput
+                  ? plan.addRows("logits", outputs, count, BufferKind::Output)
+                  : plan.addRows("y", outputs, count);
+
+  step.family = "linear";
+  step.stem = "linear_" + std::to_string(outputs) + "x" +
+              std::to_string(type.getDimSize(1)) + "_" + format +
+              (op.getBias() ? "_bias" : "") + (addition ? "_residual" : "");
+  step.bucketed = true;
+  step.count = count;
+  step.items.constant = ceilDiv(outputs, tileRows);
+  step.pairItems.constant = ceilDiv(outputs, 2 * tileRows);
+  step.parameters.set("type", TypeAttr::get(type));
+  step.parameters.set("activation", TypeAttr::get(op.getActivation().getType()));
+  step.parameters.set("bias", builder.getBoolAttr(bool(op.getBias())));
+  step.parameters.set("residual", builder.getBoolAttr(bool(addition)));
+  set(step, "y_stride", y.stride);
+  step.args = inputs;
+  step.args.push_back({*weight, Access::Read});
+  if (op.getBias()) {
+    FailureOr<int64_t> bias = getWeight(op.getBias());
+    if (failed(bias))
+      return failure();
+    step.args.push_back({*bias, Access::Read});
+  }
+  Access access = addition && inPlace ? Access::ReadWrite : Access::Write;
+  if (addition)
+    step.args.push_back(
+        {residual->buffer, inPlace ? Access::ReadWrite : Access::Read});
+  step.args.push_back({y.buffer, access});
+  plan.addStep(std::move(step));
+  views[op.getResult()] = y;
+  if (addition)
+    views[addition.getResult()] = y;
+  return success();
+}
+
+LogicalResult GraphToPlan::lowerAttention(AttentionOp op) {
+  auto rotaryQ = op.getQuery().getDefiningOp<RotaryOp>();
+  auto rotaryK = op.getKey().getDefiningOp<RotaryOp>();
+  if (!rotaryQ || !rotaryK ||
+      rotaryQ.getFrequencies() != rotaryK.getFrequencies() ||
+      !rotaryQ.getInput().hasOneUse() || !rotaryQ.getResult().hasOneUse() ||
+      2 * static_cast<int64_t>(rotaryQ.getFrequencies().size()) !=
+          op.getHeadDim())
+    return op.emitOpError()
+           << "requires query and key from rotary embeddings of the same "
+              "frequencies over whole heads, used nowhere else";
+  FailureOr<RowView> q = getView(rotaryQ.getInput());
+  FailureOr<RowView> k = getView(rotaryK.getInput());
+  FailureOr<RowView> v = getView(op.getValue());
+  if (failed(q) || failed(k) || failed(v))
+    return failure();
+  auto [cos, sin] = getAngles(rotaryQ.getFrequencies());
+
+  int64_t heads = op.getHeads(), kvHeads = op.getKvHeads();
+  int64_t layer = op.getLayer();
+  StepArgument layerCache{cache, Access::ReadWrite, layerOffsets[layer]};
+  layerCache.bytes = Affine{layerBytes[layer] - pageBytes, 0, 0, pageBytes};
+  auto setCommon = [&](AbstractStep &step) {
+    set(step, "heads", heads);
+    set(step, "kv_heads", kvHeads);
+    set(step, "head_dim", op.getHeadDim());
+    set(step, "page_bytes", pageBytes);
+    set(step, "pages_per_sequence", limits.pagesPerSequence);
+    step.parameters.set("cache", op.getCacheAttr());
+  };
+
+  AbstractStep write = makeStep("rotary_cache", "_" + Twine(q->columns),
+                                StepCount::Rows);
+  setCommon(write);
+  setView(write, "q", *q);
+  setView(write, "k", *k);
+  setView(write, "v", *v);
+  write.args = {{q->buffer, Access::ReadWrite}, {k->buffer, Access::Read},
+                {v->buffer, Access::Read},      {rows, Access::Read},
+                {cos, Access::Read},            {sin, Access::Read},
+                {pageTable, Access::Read},      layerCache};
+  plan.addStep(std::move(write));
+
+  AbstractStep attend =
+      makeStep("attention", "_" + Twine(q->columns), StepCount::Rows);
+  attend.items.perRow = kvHeads;
+  setCommon(attend);
+  setView(attend, "q", *q);
+  attend.parameters.set("scale", op.getScaleAttr());
+  RowView y = plan.addRows("attention", q->columns, StepCount::Rows);
+  layerCache.access = Access::Read;
+  attend.args = {{q->buffer, Access::Read}, {rows, Access::Read},
+                 {pageTable, Access::Read}, layerCache,
+                 {y.buffer, Access::Write}};
+  plan.addStep(std::move(attend));
+  views[op.getResult()] = y;
+  return success();
+}
+
+LogicalResult GraphToPlan::lowerAdd(AddOp op) {
+  if (views.contains(op.getResult())) // taken in by a linear
+    return success();
+  FailureOr<RowView> a = getView(op.getLhs());
+  FailureOr<RowView> b = getView(op.getRhs());
+  if (failed(a) || failed(b))
+    return failure();
+  AbstractStep step = makeStep("add", "_" + Twine(a->columns), a->count);
+  set(step, "columns", a->columns);
+  setView(step, "a", *a);
+  setView(step, "b", *b);
+  RowView y = plan.addRows("sum", a->columns, a->count);
+  step.args = {{a->buffer, Access::Read},
+               {b->buffer, Access::Read},
+               {y.buffer, Access::Write}};
+  plan.addStep(std::move(step));
+  views[op.getResult()] = y;
+  return success();
+}
+
+LogicalResult GraphToPlan::lowerSelectRows(SelectRowsOp op) {
+  FailureOr<RowView> x = getView(op.getInput());
+  if (failed(x))
+    return failure();
+  if (x->offset != 0)
+    return op.emitOpError() << "of a slice is not served by the CPU target";
+  AbstractStep step =
+      makeStep("select_rows", "_" + Twine(x->columns), StepCount::Logits);
+  set(step, "columns", x->columns);
+  set(step, "x_stride", x->stride);
+  RowView y = plan.addRows("selected", x->columns, StepCount::Logits);
+  step.args = {{x->buffer, Access::Read},
+               {select, Access::Read},
+               {y.buffer, Access::Write}};
+  plan.addStep(std::move(step));
+  views[op.getResult()] = y;
+  return success();
+}
+
+LogicalResult GraphToPlan::lowerReturn(func::ReturnOp op) {
+  auto view = op.getNumOperands() == 1 ? views.find(op.getOperand(0))
+                                       : views.end();
+  if (view == views.end() ||
+      plan.getBuffer(view->second.buffer).kind != BufferKind::Output)
+    return op.emitOpError() << "requires the logits of a linear";
+  if (view->second.count != StepCount::Logits)
+    return op.emitOpError()
+           << "requires logits of selected rows (lowbit.select_rows)";
+  return success();
+}
+
+LogicalResult GraphToPlan::lower(Operation *op) {
+  return TypeSwitch<Operation *, LogicalResult>(op)
+      .Case<WeightOp, SliceOp, RmsNormOp, GateOp, RotaryOp>(
+          [](Operation *) { return success(); }) // deferred
+      .Case([&](EmbeddingOp op) { return lowerEmbedding(op); })
+      .Case([&](LinearOp op) { return lowerLinear(op); })
+      .Case([&](AttentionOp op) { return lowerAttention(op); })
+      .Case([&](AddOp op) { return lowerAdd(op); })
+      .Case([&](SelectRowsOp op) { return lowerSelectRows(op); })
+      .Case([&](func::ReturnOp op) { return lowerReturn(op); })
+      .Default([](Operation *op) {
+        return op->emitOpError() << "is not served by the CPU target";
+      });
+}
+
+LogicalResult GraphToPlan::run(StringRef target) {
+  Block &body = forward.getBody().front();
+  if (body.getNumArguments() != 3)
+    return forward.emitOpError()
+           << "requires the arguments ids, rows and select";
+  for (auto [i, op] : llvm::enumerate(body))
+    position[&op] = i;
+  ids = plan.addBuffer("ids", BufferKind::Input, {0, 4, 0, 0});
+  rows = plan.addBuffer("rows", BufferKind::Input, {0, 8, 0, 0});
+  select = plan.addBuffer("select", BufferKind::Input, {0, 0, 4, 0});
+  pageTable = plan.addBuffer(
+      "page_table", BufferKind::Input,
+      {4 * limits.sequences * limits.pagesPerSequence, 0, 0, 0});
+  if (failed(collectCache()))
+    return failure();
+  if (cacheType)
+    cache = plan.addBuffer("cache", BufferKind::Cache, {0, 0, 0, pageBytes});
+  for (Operation &op : body)
+    if (failed(lower(&op)))
+      return failure();
+  builder.setInsertionPointToEnd(module.getBody());
+  plan.finish(target, [](KernelOp kernel) {
+    const KernelFamily *family = findKernelFamily(kernel.getFamily());
+    return family->scratchBytes(kernel);
+  });
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
+// The pass
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+struct ConvertLowbitToPlan
+    : lowbit::impl::ConvertLowbitToPlanBase<ConvertLowbitToPlan> {
+  using ConvertLowbitToPlanBase::ConvertLowbitToPlanBase;
+
+  void runOnOperation() override {
+    ModuleOp module = getOperation();
+    auto forward = module.lookupSymbol<func::FuncOp>("forward");
+    if (!forward || forward.isExternal()) {
+      module.emitError() << "has no function @forward";
+      return signalPassFailure();
+    }
+    PlanLimits limits;
+    if (failed(getLimits(forward, limits)))
+      return signalPassFailure();
+    OpBuilder builder(&getContext());
+    if (failed(GraphToPlan(module, forward, builder, limits).run(target)))
+      return signalPassFailure();
+    forward.erase();
+  }
+
+private:
+  LogicalResult getLimits(func::FuncOp forward, PlanLimits &limits) {
+    if (maxRows < 1 || maxLogits < 0 || sequences < 1 || context < 1 ||
+        maxRows > (1 << 20) || sequences > (1 << 20) || context > (1 << 30))
+      return forward.emitError()
+             << "max-rows, sequences and context must be at least 1 and at "
+                "most 2^20, 2^20 and 2^30";
+    auto result = dyn_cast<RankedTensorType>(
+        forward.getNumResults() == 1 ? forward.getResultTypes()[0] : Type());
+    if (!result || result.getRank() != 2 || result.isDynamicDim(1))
+      return forward.emitError() << "requires one result, the logits";
+    limits.rows = maxRows;
+    int64_t fitting = (64 << 20) / (4 * result.getDimSize(1));
+    limits.logits = std::max<int64_t>(
+        1, std::min<int64_t>(maxRows, maxLogits ? int64_t(maxLogits) : fitting));
+    limits.sequences = sequences;
+    limits.pagesPerSequence = ceilDiv(context, pagePositions);
+    limits.pages = limits.sequences * limits.pagesPerSequence;
+    return success();
+  }
+};
+
+} // namespace

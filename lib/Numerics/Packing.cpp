@@ -1,0 +1,298 @@
+//===- Packing.cpp - Tiles to bytes and back --------------------*- C++ -*-===//
+//
+// Spec.md, section 2. Four codes of one row are handled as one 32-bit word: it
+// is what a vector's lane holds.
+//
+//===----------------------------------------------------------------------===//
+#include "lowbit/Numerics/Packing.h"
+
+#include "lowbit/Numerics/Float.h"
+
+#include <algorithm>
+#include <cassert>
+#include <cstring>
+
+namespace lowbit {
+
+/// Bytes of a lane, and of a vector of 16 lanes.
+constexpr int64_t laneBytes = 4;
+constexpr int64_t vectorBytes = tileRows * laneBytes;
+/// Columns of the widest block.
+constexpr int64_t widestBlock = 32;
+
+/// Four bytes as a word, byte 0 lowest.
+static uint32_t loadWord(const uint8_t *bytes) {
+  return static_cast<uint32_t>(bytes[0]) |
+         static_cast<uint32_t>(bytes[1]) << 8 |
+         static_cast<uint32_t>(bytes[2]) << 16 |
+         static_cast<uint32_t>(bytes[3]) << 24;
+}
+
+static void storeWord(uint32_t word, uint8_t *bytes) {
+  for (int b = 0; b < 4; ++b)
+    bytes[b] = static_cast<uint8_t>(word >> (8 * b));
+}
+
+/// One lane of digits of `Bits` bits: byte b, bits Bits·j … = digit 4j + b of
+/// `codes`, after `Shift` lower bits of each were dropped.
+template <int Bits, int Shift = 0>
+static uint32_t packDigits(const uint8_t *codes) {
+  constexpr uint32_t mask = ((1u << Bits) - 1u) * 0x01010101u;
+  uint32_t word = 0;
+  for (int j = 0; j < 8 / Bits; ++j)
+    word |= (loadWord(codes + 4 * j) >> Shift & mask) << (Bits * j);
+  return word;
+}
+
+/// The inverse: ors the digits, shifted left by `Shift`, into `codes`.
+template <int Bits, int Shift = 0>
+static void unpackDigits(uint32_t word, uint8_t *codes) {
+  constexpr uint32_t mask = ((1u << Bits) - 1u) * 0x01010101u;
+  for (int j = 0; j < 8 / Bits; ++j) {
+    uint32_t old = loadWord(codes + 4 * j);
+    storeWord(old | (word >> (Bits * j) & mask) << Shift, codes + 4 * j);
+  }
+}
+
+/// Lane of one row in a block: `codes` holds a block's columns of that row,
+/// `lane` is the row's place in the block's first vector.
+static void packLane(int bits, const uint8_t *codes, uint8_t *lane) {
+  switch (bits) {
+  case 2:
+    return storeWord(packDigits<2>(codes), lane);
+  case 3:
+    storeWord(packDigits<2, 1>(codes), lane);
+    storeWord(packDigits<2, 1>(codes + 16), lane + vectorBytes);
+    return storeWord(packDigits<1>(codes), lane + 2 * vectorBytes);
+  case 4:
+    return storeWord(packDigits<4>(codes), lane);
+  default:
+    return storeWord(loadWord(codes), lane);
+  }
+}
+
+/// The inverse; `codes` must hold zeros.
+static void unpackLane(int bits, const uint8_t *lane, uint8_t *codes) {
+  switch (bits) {
+  case 2:
+    return unpackDigits<2>(loadWord(lane), codes);
+  case 3:
+    unpackDigits<2, 1>(loadWord(lane), codes);
+    unpackDigits<2, 1>(loadWord(lane + vectorBytes), codes + 16);
+    return unpackDigits<1>(loadWord(lane + 2 * vectorBytes), codes);
+  case 4:
+    return unpackDigits<4>(loadWord(lane), codes);
+  default:
+    return storeWord(loadWord(lane), codes);
+  }
+}
+
+/// Codes of one group; columns that the last block lacks have code 0.
+static void packCodes(const IntegerTile &tile, const TileGeometry &geometry,
+                      const GroupPlace &place, uint8_t *bytes) {
+  int64_t width = geometry.blockColumns;
+  for (int64_t block = 0; block < place.blocks; ++block) {
+    int64_t first = block * width;
+    int64_t count = std::min(width, place.columns - first);
+    uint8_t *vector = bytes + place.codes + block * geometry.blockBytes;
+    const uint8_t *codes = tile.codes.data() + place.firstColumn + first;
+    for (int64_t row = 0; row < tileRows; ++row, codes += tile.columns) {
+      uint8_t *lane = vector + row * laneBytes;
+      if (count == width) {
+        packLane(tile.format.bits, codes, lane);
+        continue;
+      }
+      uint8_t padded[widestBlock] = {};
+      std::copy(codes, codes + count, padded);
+      packLane(tile.format.bits, padded, lane);
+    }
+  }
+}
+
+static void unpackCodes(const TileGeometry &geometry, const GroupPlace &place,
+                        const uint8_t *bytes, IntegerTile &tile) {
+  int64_t width = geometry.blockColumns;
+  for (int64_t block = 0; block < place.blocks; ++block) {
+    int64_t first = block * width;
+    int64_t count = std::min(width, place.columns - first);
+    const uint8_t *vector = bytes + place.codes + block * geometry.blockBytes;
+    uint8_t *codes = tile.codes.data() + place.firstColumn + first;
+    for (int64_t row = 0; row < tileRows; ++row, codes += tile.columns) {
+      uint8_t padded[widestBlock] = {};
+      unpackLane(tile.format.bits, vector + row * laneBytes, padded);
+      std::copy(padded, padded + count, codes);
+    }
+  }
+}
+
+/// 16 scales of one group.
+static void packScales(const IntegerTile &tile, int64_t group, uint8_t *bytes) {
+  for (int64_t row = 0; row < tileRows; ++row) {
+    uint16_t bits =
+        tile.scaleBits[static_cast<size_t>(row * tile.groups + group)];
+    if (tile.format.scale == ScaleType::F16) {
+      bytes[2 * row] = static_cast<uint8_t>(bits);
+      bytes[2 * row + 1] = static_cast<uint8_t>(bits >> 8);
+    } else {
+      bytes[row] = static_cast<uint8_t>(bits);
+    }
+  }
+}
+
+static std::optional<Defect> unpackScales(const uint8_t *bytes, int64_t group,
+                                          int64_t firstRow, int64_t firstColumn,
+                                          IntegerTile &tile) {
+  bool isF16 = tile.format.scale == ScaleType::F16;
+  for (int64_t row = 0; row < tileRows; ++row) {
+    int low = isF16 ? bytes[2 * row] : bytes[row];
+    int high = isF16 ? bytes[2 * row + 1] : 0;
+    uint16_t bits = static_cast<uint16_t>(low | high << 8);
+    float value = scaleValue(tile.format.scale, bits);
+    if (isF16 ? !isScaleF16(bits) : !isScaleE4M3(static_cast<uint8_t>(bits))) {
+      Defect defect;
+      defect.kind = Defect::Kind::BadScale;
+      defect.row = firstRow + row;
+      defect.column = firstColumn;
+      defect.value = value;
+      return defect;
+    }
+    size_t at = static_cast<size_t>(row * tile.groups + group);
+    tile.scaleBits[at] = bits;
+    tile.scales[at] = value;
+  }
+  return std::nullopt;
+}
+
+/// Zero points of one group: row r at bits r·b … r·b + b − 1 of 2b bytes.
+static void packZeros(const IntegerTile &tile, int64_t group, uint8_t *bytes) {
+  int bits = tile.format.bits;
+  std::fill(bytes, bytes + 2 * bits, static_cast<uint8_t>(0));
+  for (int row = 0; row < tileRows; ++row) {
+    int zero = tile.zeros[static_cast<size_t>(row * tile.groups + group)];
+    int first = row * bits;
+    int shifted = zero << (first % 8);
+    bytes[first / 8] |= static_cast<uint8_t>(shifted);
+    if (first % 8 + bits > 8)
+      bytes[first / 8 + 1] |= static_cast<uint8_t>(shifted >> 8);
+  }
+}
+
+static void unpackZeros(const uint8_t *bytes, int64_t group,
+                        IntegerTile &tile) {
+  int bits = tile.format.bits;
+  for (int row = 0; row < tileRows; ++row) {
+    int first = row * bits;
+    int word = bytes[first / 8];
+    if (first % 8 + bits > 8)
+      word |= bytes[first / 8 + 1] << 8;
+    tile.zeros[static_cast<size_t>(row * tile.groups + group)] =
+        static_cast<uint8_t>(word >> (first % 8) & (tile.format.codes() - 1));
+  }
+}
+
+/// Geometry of one tile, which exists because the tile itself does.
+static TileGeometry geometryOf(const IntegerFormat &format, int64_t columns) {
+  std::optional<TileGeometry> geometry =
+      tileGeometry(format, tileRows, columns);
+  assert(geometry && "a tile in memory has a size");
+  return *geometry;
+}
+
+void packTile(const IntegerTile &tile, uint8_t *bytes) {
+  TileGeometry geometry = geometryOf(tile.format, tile.columns);
+  int64_t end = 0;
+  for (int64_t group = 0; group < geometry.groups; ++group) {
+    GroupPlace place = geometry.group(group);
+    packCodes(tile, geometry, place, bytes);
+    packScales(tile, group, bytes + place.scales);
+    if (tile.format.offset == Offset::Stored)
+      packZeros(tile, group, bytes + place.zeros);
+    end = place.codes + place.bytes;
+  }
+  std::fill(bytes + end, bytes + geometry.tileBytes, static_cast<uint8_t>(0));
+}
+
+std::optional<Defect> unpackTile(const IntegerFormat &format, int64_t rows,
+                                 int64_t columns, int64_t firstRow,
+                                 float factor, const uint8_t *bytes,
+                                 IntegerTile &tile) {
+  TileGeometry geometry = geometryOf(format, columns);
+  tile.reset(format, rows, columns);
+  tile.factor = factor;
+  for (int64_t group = 0; group < geometry.groups; ++group) {
+    GroupPlace place = geometry.group(group);
+    unpackCodes(geometry, place, bytes, tile);
+    if (std::optional<Defect> defect = unpackScales(
+            bytes + place.scales, group, firstRow, place.firstColumn, tile))
+      return defect;
+    if (format.offset == Offset::Stored)
+      unpackZeros(bytes + place.zeros, group, tile);
+  }
+  return std::nullopt;
+}
+
+void packTrailer(float factor, uint8_t *bytes) {
+  std::fill(bytes, bytes + tileAlignment, static_cast<uint8_t>(0));
+  storeWord(floatToBits(factor), bytes);
+}
+
+std::optional<Defect> readTrailer(const uint8_t *bytes, float &factor) {
+  factor = bitsToFloat(loadWord(bytes));
+  if (isFiniteFloat(factor) && factor > 0)
+    return std::nullopt;
+  Defect defect;
+  defect.kind = Defect::Kind::BadFactor;
+  defect.value = factor;
+  return defect;
+}
+
+/// Moves elements of `Word` between rows and a tile's [column][row].
+template <typename Word>
+static void packFloatRows(const uint8_t *elements, int64_t stride, int64_t rows,
+                          int64_t columns, uint8_t *bytes) {
+  constexpr int64_t size = sizeof(Word);
+  for (int64_t row = 0; row < rows; ++row) {
+    const uint8_t *from = elements + row * stride * size;
+    uint8_t *to = bytes + row * size;
+    for (int64_t k = 0; k < columns; ++k)
+      std::memcpy(to + k * tileRows * size, from + k * size, size);
+  }
+}
+
+template <typename Word>
+static void unpackFloatRows(const uint8_t *bytes, int64_t rows, int64_t columns,
+                            uint8_t *elements, int64_t stride) {
+  constexpr int64_t size = sizeof(Word);
+  for (int64_t row = 0; row < rows; ++row) {
+    const uint8_t *from = bytes + row * size;
+    uint8_t *to = elements + row * stride * size;
+    for (int64_t k = 0; k < columns; ++k)
+      std::memcpy(to + k * size, from + k * tileRows * size, size);
+  }
+}
+
+void packFloatTile(ElementType type, const void *elements, int64_t stride,
+                   int64_t rows, int64_t columns, uint8_t *bytes) {
+  std::optional<FloatLayout> layout = floatLayout(type, tileRows, columns);
+  assert(layout && rows >= 1 && rows <= tileRows);
+  const auto *source = static_cast<const uint8_t *>(elements);
+  if (rows < tileRows)
+    std::fill(bytes, bytes + layout->tileBytes, static_cast<uint8_t>(0));
+  int64_t used = columns * tileRows * layout->elementBytes;
+  std::fill(bytes + used, bytes + layout->tileBytes, static_cast<uint8_t>(0));
+  if (layout->elementBytes == 4)
+    packFloatRows<uint32_t>(source, stride, rows, columns, bytes);
+  else
+    packFloatRows<uint16_t>(source, stride, rows, columns, bytes);
+}
+
+void unpackFloatTile(ElementType type, const uint8_t *bytes, int64_t rows,
+                     int64_t columns, void *elements, int64_t stride) {
+  auto *target = static_cast<uint8_t *>(elements);
+  if (elementSize(type) == 4)
+    unpackFloatRows<uint32_t>(bytes, rows, columns, target, stride);
+  else
+    unpackFloatRows<uint16_t>(bytes, rows, columns, target, stride);
+}
+
+} // namespace lowbit

@@ -1,0 +1,132 @@
+// RUN: lowbit-opt %s -split-input-file -verify-diagnostics
+
+func.func @embedding_c1(%ids: tensor<?xi32>, %t: tensor<8x4xf32>) {
+  // expected-error @+1 {{requires a table of 5 columns}}
+  %0 = lowbit.embedding %ids, %t : tensor<?xi32>, tensor<8x4xf32> -> tensor<?x5xf32>
+  return
+}
+
+// -----
+
+func.func @rms_norm_c1(%x: tensor<?x4xf32>, %g: tensor<5xf32>) {
+  // expected-error @+1 {{requires a gain of 4 elements, got 5}}
+  %0 = lowbit.rms_norm %x, %g eps = 1.0e-5 : tensor<?x4xf32>, tensor<5xf32>
+  return
+}
+
+// -----
+
+func.func @rms_norm_c2(%x: tensor<?x4xf32>, %g: tensor<4xf32>) {
+  // expected-error @+1 {{requires a positive eps}}
+  %0 = lowbit.rms_norm %x, %g eps = 0.0 : tensor<?x4xf32>, tensor<4xf32>
+  return
+}
+
+// -----
+
+func.func @linear_c1(%x: tensor<?x4xf32>, %w: tensor<8x5xf32>) {
+  // expected-error @+1 {{requires a weight of 8x4}}
+  %0 = lowbit.linear %x, %w activation = <f32> : tensor<?x4xf32>, tensor<8x5xf32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @linear_c2(%x: tensor<?x4xf32>, %w: tensor<8x4xf32>, %b: tensor<7xf32>) {
+  // expected-error @+1 {{requires a bias of 8 elements, got 7}}
+  %0 = lowbit.linear %x, %w bias %b : tensor<7xf32> activation = <f32> : tensor<?x4xf32>, tensor<8x4xf32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @linear_c3(%x: tensor<?x4xf32>, %w: tensor<8x4xf32>) {
+  // expected-error @+1 {{requires a weight with a format}}
+  %0 = lowbit.linear %x, %w activation = <i16> : tensor<?x4xf32>, tensor<8x4xf32> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @linear_c3_float(%x: tensor<?x4xf32>, %w: tensor<8x4xf32, #lowbit.int<2, group = 64, scale = f16, offset = half>>) {
+  // expected-error @+1 {{requires a weight without a format}}
+  %0 = lowbit.linear %x, %w activation = <f32> : tensor<?x4xf32>, tensor<8x4xf32, #lowbit.int<2, group = 64, scale = f16, offset = half>> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
+// expected-error @+1 {{an activation is f32, i16 or i8, got 'i4'}}
+func.func private @activation_c1() attributes {a = #lowbit.activation<i4>}
+
+// -----
+
+func.func @slice_c1(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{takes columns 5 to 9 of 8}}
+  %0 = lowbit.slice %x at 5 : tensor<?x8xf32> -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @rotary_c1(%x: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
+  // expected-error @+1 {{requires at least one frequency}}
+  %0 = lowbit.rotary %x, %r frequencies = [] : tensor<?x8xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @rotary_c2(%x: tensor<?x9xf32>, %r: tensor<?x2xi32>) {
+  // expected-error @+1 {{requires columns divisible by head_dim 4, got 9}}
+  %0 = lowbit.rotary %x, %r frequencies = [1.0, 2.0] : tensor<?x9xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @attention_c1(%q: tensor<?x8xf32>, %k: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
+  // expected-error @+1 {{requires query and key columns of 4 and 2 equal heads, got 8 and 8}}
+  %0 = lowbit.attention %q, %k, %k, %r layer = 0 heads = 4 kv_heads = 2 scale = 1.0 cache = f16 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @attention_c2(%q: tensor<?x8xf32>, %k: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
+  // expected-error @+1 {{requires kv_heads to divide heads, got 3 and 4}}
+  %0 = lowbit.attention %q, %k, %k, %r layer = 0 heads = 4 kv_heads = 3 scale = 1.0 cache = f16 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @attention_c3(%q: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
+  // expected-error @+1 {{requires a cache of f16 or i8, got 'f32'}}
+  %0 = lowbit.attention %q, %q, %q, %r layer = 0 heads = 4 kv_heads = 4 scale = 1.0 cache = f32 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @attention_c4(%q: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
+  // expected-error @+1 {{requires a positive scale}}
+  %0 = lowbit.attention %q, %q, %q, %r layer = 0 heads = 4 kv_heads = 4 scale = -1.0 cache = f16 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @attention_c4_layer(%q: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
+  // expected-error @+1 {{requires a layer of at least 0}}
+  %0 = lowbit.attention %q, %q, %q, %r layer = -1 heads = 4 kv_heads = 4 scale = 1.0 cache = f16 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @select_rows_c1(%x: tensor<?x8xf32>, %i: tensor<?xi32>) {
+  // expected-error @+1 {{requires equal columns, got 8 and 9}}
+  %0 = lowbit.select_rows %x, %i : tensor<?x8xf32>, tensor<?xi32> -> tensor<?x9xf32>
+  return
+}
