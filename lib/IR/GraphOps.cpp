@@ -2,6 +2,7 @@
 
 #include "lowbit/IR/Lowbit.h"
 #include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringSet.h"
 #include <cmath>
 
 using namespace mlir;
@@ -20,8 +21,9 @@ static int64_t elements(Value vector) {
 static LogicalResult requireRows(Operation *op, ValueRange batches) {
   for (Value batch : batches)
     if (columns(batch) < 1)
-      return op->emitOpError() << "requires rows of a known number of columns, got "
-                               << batch.getType();
+      return op->emitOpError()
+             << "requires rows of a known number of columns, got "
+             << batch.getType();
   return success();
 }
 
@@ -138,7 +140,27 @@ LogicalResult SelectRowsOp::verify() {
   if (failed(requireRows(*this, {getInput(), getResult()})))
     return failure();
   if (columns(getInput()) != columns(getResult()))
-    return emitOpError() << "requires equal columns, got " << columns(getInput())
-                         << " and " << columns(getResult());
+    return emitOpError() << "requires equal columns, got "
+                         << columns(getInput()) << " and "
+                         << columns(getResult());
+  return success();
+}
+
+LogicalResult ObserveOp::verify() {
+  if (failed(requireRows(*this, {getInput()})))
+    return failure();
+  // observe_c1
+  llvm::StringSet<> seen;
+  for (StringRef name : getNames().getAsValueRange<StringAttr>())
+    if (name.empty() || !seen.insert(name).second)
+      return emitOpError() << "requires distinct names, got \"" << name
+                           << (name.empty() ? "\"" : "\" twice");
+  if (seen.empty())
+    return emitOpError() << "requires a name";
+  // observe_c2
+  if (getMoments() != "none" && getMoments() != "diagonal" &&
+      getMoments() != "full")
+    return emitOpError() << "requires moments none, diagonal or full, got "
+                         << getMomentsAttr();
   return success();
 }

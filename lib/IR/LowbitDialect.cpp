@@ -23,6 +23,34 @@ static void printInit(OpAsmPrinter &printer, lowbit::ParameterOp, Region &init) 
   printer.printRegion(init);
 }
 
+/// `[1.000000e+00, 0.0130422562]`. DenseF32ArrayAttr's own printer keeps six
+/// digits, with which frequencies would not survive a trip through text.
+static ParseResult parseFrequencies(OpAsmParser &parser,
+                                    DenseF32ArrayAttr &frequencies) {
+  SmallVector<float> values;
+  auto parseOne = [&]() -> ParseResult {
+    llvm::APFloat value(0.0f);
+    if (failed(parser.parseFloat(llvm::APFloat::IEEEsingle(), value)))
+      return failure();
+    values.push_back(value.convertToFloat());
+    return success();
+  };
+  if (failed(parser.parseCommaSeparatedList(AsmParser::Delimiter::Square,
+                                            parseOne)))
+    return failure();
+  frequencies = DenseF32ArrayAttr::get(parser.getContext(), values);
+  return success();
+}
+
+static void printFrequencies(OpAsmPrinter &printer, lowbit::RotaryOp,
+                             DenseF32ArrayAttr frequencies) {
+  printer << "[";
+  llvm::interleaveComma(frequencies.asArrayRef(), printer, [&](float value) {
+    printer.printFloat(llvm::APFloat(value));
+  });
+  printer << "]";
+}
+
 #define GET_OP_CLASSES
 #include "lowbit/IR/LowbitOps.cpp.inc"
 

@@ -13,8 +13,8 @@ static void append(std::string &digests, Bytes chunk) {
 std::string lowbit::digestTensor(Bytes tensor) {
   std::string digests;
   for (uint64_t at = 0; at < tensor.size; at += digestChunkBytes)
-    append(digests, {tensor.data + at,
-                     std::min(digestChunkBytes, tensor.size - at)});
+    append(digests,
+           {tensor.data + at, std::min(digestChunkBytes, tensor.size - at)});
   return digests;
 }
 
@@ -38,6 +38,12 @@ void ChunkDigests::endTensor() {
   if (!pending.empty())
     append(digests, {pending.data(), pending.size()});
   pending.clear();
+}
+
+std::string ChunkDigests::tensor() const {
+  std::string padded = digests;
+  padded.resize((padded.size() + 63) / 64 * 64, '\0');
+  return padded;
 }
 
 Sha256Digest lowbit::rootDigest(Bytes header, Bytes chunks) {

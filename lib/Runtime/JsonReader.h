@@ -11,7 +11,9 @@
 
 #include "lowbit/Checkpoint/JsonField.h"
 
+#include <algorithm>
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 
 namespace lowbit {
@@ -36,15 +38,16 @@ public:
       problem = Error{ExitCode::Mismatch, std::move(error.message)};
   }
 
-  /// Demands an object with exactly `count` members; together with a get of
-  /// each known key this refuses missing and unknown keys.
-  void members(const JsonField &field, size_t count) {
+  /// Demands an object without other members than these. Whether they are
+  /// there is found when they are asked for.
+  void members(const JsonField &field,
+               std::initializer_list<std::string_view> known) {
     auto object = field.object();
     if (!object)
       return fail(object.error());
-    if ((*object)->size() != count)
-      fail(field.bad("has " + std::to_string((*object)->size()) +
-                     " members, must have " + std::to_string(count)));
+    for (const JsonMember &member : **object)
+      if (std::find(known.begin(), known.end(), member.key) == known.end())
+        return fail(field.get(member.key).bad("is unknown"));
   }
 
   int64_t integer(const JsonField &field, int64_t min, int64_t max) {

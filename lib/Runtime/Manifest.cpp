@@ -1,8 +1,8 @@
 //===- Manifest.cpp - What an artifact says about itself ------------------===//
 #include "lowbit/Runtime/Manifest.h"
 
-#include "lowbit/Checkpoint/Json.h"
 #include "JsonReader.h"
+#include "lowbit/Checkpoint/Json.h"
 
 using namespace lowbit;
 
@@ -67,12 +67,14 @@ std::string lowbit::writeManifest(const Manifest &manifest) {
   JsonValue &targets = json.set("targets", JsonValue::array());
   for (const std::string &target : manifest.targets)
     targets.push(target);
+  json.set("module", manifest.module);
   return writeJson(json);
 }
 
 static void readModel(JsonReader &in, const JsonField &field,
                       ManifestModel &model) {
-  in.members(field, 10);
+  in.members(field, {"hidden", "layers", "heads", "kv_heads", "head_dim",
+                     "vocabulary", "context", "bos", "eos", "cache"});
   model.hidden = in.integer(field.get("hidden"), 1, maxDimension);
   model.layers = in.integer(field.get("layers"), 1, 1 << 20);
   model.heads = in.integer(field.get("heads"), 1, 1 << 20);
@@ -82,17 +84,17 @@ static void readModel(JsonReader &in, const JsonField &field,
   model.context = in.integer(field.get("context"), 1, INT32_MAX);
   JsonField bos = field.get("bos");
   if (!bos.value() || !bos.value()->isNull())
-    model.bos =
-        static_cast<int32_t>(in.integer(bos, 0, model.vocabulary - 1));
+    model.bos = static_cast<int32_t>(in.integer(bos, 0, model.vocabulary - 1));
   JsonField eos = field.get("eos");
   for (size_t i = 0, n = in.elements(eos, 1 << 20); i < n; ++i)
-    model.eos.push_back(static_cast<int32_t>(
-        in.integer(eos.at(i), 0, model.vocabulary - 1)));
+    model.eos.push_back(
+        static_cast<int32_t>(in.integer(eos.at(i), 0, model.vocabulary - 1)));
   model.cache = in.string(field.get("cache"));
 }
 
 static ManifestTensor readTensor(JsonReader &in, const JsonField &field) {
-  in.members(field, 9);
+  in.members(field, {"name", "format", "layout", "rows", "columns", "bytes",
+                     "payload", "padding", "role"});
   ManifestTensor tensor;
   tensor.name = in.string(field.get("name"));
   tensor.format = in.string(field.get("format"));
@@ -114,7 +116,8 @@ Result<Manifest> lowbit::parseManifest(std::string_view text,
   if (!json)
     return json.error();
   JsonField root(*json, file);
-  in.members(root, 9);
+  in.members(root, {"tool", "model", "recipe", "pipeline", "inputs",
+                    "parameters", "tensors", "bits", "targets", "module"});
   manifest.tool = in.string(root.get("tool"));
   readModel(in, root.get("model"), manifest.model);
   manifest.recipe = in.string(root.get("recipe"));
@@ -122,13 +125,13 @@ Result<Manifest> lowbit::parseManifest(std::string_view text,
   JsonField inputs = root.get("inputs");
   for (size_t i = 0, n = in.elements(inputs, 1 << 20); i < n; ++i) {
     JsonField input = inputs.at(i);
-    in.members(input, 3);
+    in.members(input, {"file", "bytes", "sha256"});
     manifest.inputs.push_back({in.string(input.get("file")),
                                in.integer(input.get("bytes"), 0, INT64_MAX),
                                in.string(input.get("sha256"))});
   }
   JsonField parameters = root.get("parameters");
-  in.members(parameters, 2);
+  in.members(parameters, {"all", "linears"});
   manifest.parameters = in.integer(parameters.get("all"), 1, maxCount);
   manifest.linearParameters =
       in.integer(parameters.get("linears"), 0, maxCount);
@@ -136,12 +139,13 @@ Result<Manifest> lowbit::parseManifest(std::string_view text,
   for (size_t i = 0, n = in.elements(tensors, 1 << 20); i < n; ++i)
     manifest.tensors.push_back(readTensor(in, tensors.at(i)));
   JsonField bits = root.get("bits");
-  in.members(bits, 2);
+  in.members(bits, {"linears", "model"});
   manifest.linearBits = in.number(bits.get("linears"), 0, 1e6);
   manifest.modelBits = in.number(bits.get("model"), 0, 1e6);
   JsonField targets = root.get("targets");
   for (size_t i = 0, n = in.elements(targets, 64); i < n; ++i)
     manifest.targets.push_back(in.string(targets.at(i)));
+  manifest.module = in.string(root.get("module"));
   if (in.failed())
     return in.error();
   return manifest;

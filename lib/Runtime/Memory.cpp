@@ -80,8 +80,8 @@ static int64_t readNumber(const char *path, const char *key) {
 }
 
 int64_t lowbit::availableMemory() {
-  int64_t available = std::max<int64_t>(
-      readNumber("/proc/meminfo", "MemAvailable:"), 0);
+  int64_t available =
+      std::max<int64_t>(readNumber("/proc/meminfo", "MemAvailable:"), 0);
   available *= 1024;
   // "max" does not parse as a number: no limit.
   int64_t limit = readNumber("/sys/fs/cgroup/memory.max", "");

@@ -18,7 +18,8 @@ public:
     if (!json)
       return json.error();
     JsonField root(*json, file);
-    in.members(root, 6);
+    in.members(
+        root, {"version", "target", "limits", "scratch", "buffers", "entries"});
     int64_t version = in.integer(root.get("version"), 0, maxNumber);
     if (!in.failed() && version != planVersion)
       in.fail(root.get("version").bad("is " + std::to_string(version) +
@@ -41,7 +42,8 @@ public:
 
 private:
   void readLimits(const JsonField &field, PlanLimits &limits) {
-    in.members(field, 5);
+    in.members(field,
+               {"rows", "logits", "sequences", "pages", "pages_per_sequence"});
     limits.rows = in.integer(field.get("rows"), 1, maxNumber);
     limits.logits = in.integer(field.get("logits"), 1, maxNumber);
     limits.sequences = in.integer(field.get("sequences"), 1, maxNumber);
@@ -68,7 +70,6 @@ private:
     buffer.name = in.string(field.get("name"));
     std::string kind = in.string(field.get("kind"));
     buffer.bytes = readAffine(field.get("bytes"));
-    size_t members = 3;
     if (kind == "input") {
       buffer.kind = BufferKind::Input;
     } else if (kind == "output") {
@@ -78,21 +79,23 @@ private:
     } else if (kind == "weight") {
       buffer.kind = BufferKind::Weight;
       buffer.tensor = in.string(field.get("tensor"));
-      members = 4;
     } else if (kind == "arena") {
       buffer.kind = BufferKind::Arena;
       buffer.offset = in.integer(field.get("offset"), 0, maxNumber);
-      members = 4;
     } else {
-      in.fail(field.get("kind").mustBe("input, output, arena, weight or cache"));
+      in.fail(
+          field.get("kind").mustBe("input, output, arena, weight or cache"));
     }
-    in.members(field, members);
+    std::string_view last = kind == "weight"  ? "tensor"
+                            : kind == "arena" ? "offset"
+                                              : "bytes";
+    in.members(field, {"name", "kind", "bytes", last});
     return buffer;
   }
 
   PlanArgument readArgument(const JsonField &field) {
     PlanArgument arg;
-    in.members(field, 4);
+    in.members(field, {"buffer", "offset", "bytes", "access"});
     arg.buffer = static_cast<int32_t>(
         in.integer(field.get("buffer"), 0, maxPlanBuffers));
     arg.offset = in.integer(field.get("offset"), 0, maxNumber);
@@ -111,7 +114,7 @@ private:
 
   PlanStep readStep(const JsonField &field) {
     PlanStep step;
-    in.members(field, 4);
+    in.members(field, {"kernel", "count", "items", "args"});
     step.kernel = in.string(field.get("kernel"));
     std::string count = in.string(field.get("count"));
     if (count != "rows" && count != "logits")
@@ -126,7 +129,7 @@ private:
 
   PlanEntry readEntry(const JsonField &field) {
     PlanEntry entry;
-    in.members(field, 3);
+    in.members(field, {"rows", "width", "steps"});
     JsonField rows = field.get("rows");
     if (in.elements(rows, 2) != 2)
       in.fail(rows.bad("must have 2 elements"));

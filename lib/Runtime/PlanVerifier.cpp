@@ -1,11 +1,12 @@
 //===- PlanVerifier.cpp - What a plan must be before anything runs --------===//
 //
-// All quantities are affine in (rows, logit rows, pages) over a box of
-// integers, so an inequality between two of them holds everywhere exactly when
-// the difference is ≥ 0 at the corner that its signs choose.
+// Sizes are affine in the batch; PlanRanges.h compares them for all batches at
+// once.
 //
 //===----------------------------------------------------------------------===//
 #include "lowbit/Runtime/Plan.h"
+
+#include "PlanRanges.h"
 
 #include <algorithm>
 #include <set>
@@ -21,119 +22,12 @@ constexpr int64_t maxPages = 1 << 26;
 constexpr int64_t maxItems = int64_t(1) << 40;
 constexpr int64_t maxBytes = int64_t(1) << 46;
 constexpr int64_t maxScratch = int64_t(1) << 30;
-/// Separate written pieces that a buffer may consist of at once.
-constexpr size_t maxPieces = 256;
 
-/// lo … hi of rows, logit rows and pages.
-struct Box {
-  int64_t lo[3];
-  int64_t hi[3];
-};
-
-/// The smallest value of an affine quantity over the box, or nothing when it
-/// leaves 64 bits.
-std::optional<int64_t> smallest(const Affine &a, const Box &box) {
-  const int64_t factors[3] = {a.perRow, a.perLogitRow, a.perPage};
-  int64_t sum = a.constant;
-  for (int i = 0; i < 3; ++i) {
-    int64_t term;
-    int64_t corner = factors[i] >= 0 ? box.lo[i] : box.hi[i];
-    if (__builtin_mul_overflow(factors[i], corner, &term) ||
-        __builtin_add_overflow(sum, term, &sum))
-      return std::nullopt;
-  }
-  return sum;
+/// The output of a step. Other outputs are accumulators: they outlive a step,
+/// so neither reading them first nor leaving them is wrong.
+bool isLogits(const PlanBuffer &buffer) {
+  return buffer.kind == BufferKind::Output && buffer.name == "logits";
 }
-
-std::optional<Affine> negated(const Affine &a) {
-  Affine n;
-  if (__builtin_sub_overflow(int64_t(0), a.constant, &n.constant) ||
-      __builtin_sub_overflow(int64_t(0), a.perRow, &n.perRow) ||
-      __builtin_sub_overflow(int64_t(0), a.perLogitRow, &n.perLogitRow) ||
-      __builtin_sub_overflow(int64_t(0), a.perPage, &n.perPage))
-    return std::nullopt;
-  return n;
-}
-
-std::optional<int64_t> largest(const Affine &a, const Box &box) {
-  auto minus = negated(a);
-  auto least = minus ? smallest(*minus, box) : std::nullopt;
-  if (!least || *least == INT64_MIN)
-    return std::nullopt;
-  return -*least;
-}
-
-/// a ≤ b everywhere in the box; false also when that cannot be computed.
-bool alwaysAtMost(const Affine &a, const Affine &b, const Box &box) {
-  Affine d;
-  if (__builtin_sub_overflow(b.constant, a.constant, &d.constant) ||
-      __builtin_sub_overflow(b.perRow, a.perRow, &d.perRow) ||
-      __builtin_sub_overflow(b.perLogitRow, a.perLogitRow, &d.perLogitRow) ||
-      __builtin_sub_overflow(b.perPage, a.perPage, &d.perPage))
-    return false;
-  auto least = smallest(d, box);
-  return least && *least >= 0;
-}
-
-/// offset + bytes; both are bounded by then.
-Affine end(int64_t offset, const Affine &bytes) {
-  Affine e = bytes;
-  e.constant += offset;
-  return e;
-}
-
-std::string text(const Affine &a) {
-  return "[" + std::to_string(a.constant) + "," + std::to_string(a.perRow) +
-         "," + std::to_string(a.perLogitRow) + "," + std::to_string(a.perPage) +
-         "]";
-}
-
-/// Bytes [begin, end) of a buffer, end affine.
-struct Piece {
-  int64_t begin;
-  Affine end;
-};
-
-/// The pieces of one buffer that have been written, sorted by begin.
-class Written {
-public:
-  /// Adds [begin, end), merging what touches; false when there are too many.
-  bool add(Piece piece, const Box &box) {
-    for (size_t i = 0; i < pieces.size();) {
-      Piece &old = pieces[i];
-      const Affine oldBegin{old.begin, 0, 0, 0}, begin{piece.begin, 0, 0, 0};
-      bool touches = old.begin <= piece.begin
-                         ? alwaysAtMost(begin, old.end, box)
-                         : alwaysAtMost(oldBegin, piece.end, box);
-      bool ordered = touches && (alwaysAtMost(piece.end, old.end, box) ||
-                                 alwaysAtMost(old.end, piece.end, box));
-      if (!ordered) {
-        ++i;
-        continue;
-      }
-      piece.begin = std::min(piece.begin, old.begin);
-      if (alwaysAtMost(piece.end, old.end, box))
-        piece.end = old.end;
-      pieces.erase(pieces.begin() + i);
-      i = 0;
-    }
-    pieces.push_back(piece);
-    return pieces.size() <= maxPieces;
-  }
-
-  bool covers(const Piece &piece, const Box &box) const {
-    // An extent that is always empty needs nothing.
-    if (alwaysAtMost(piece.end, Affine{piece.begin, 0, 0, 0}, box))
-      return true;
-    for (const Piece &old : pieces)
-      if (old.begin <= piece.begin && alwaysAtMost(piece.end, old.end, box))
-        return true;
-    return false;
-  }
-
-private:
-  std::vector<Piece> pieces;
-};
 
 class Verifier {
 public:
@@ -148,8 +42,8 @@ public:
     if (auto error = checkRanges())
       return error;
     for (size_t i = 0; i < plan.entries.size(); ++i)
-      if (auto error = checkEntry(plan.entries[i],
-                                  "entries[" + std::to_string(i) + "]"))
+      if (auto error =
+              checkEntry(plan.entries[i], "entries[" + std::to_string(i) + "]"))
         return error;
     return {};
   }
@@ -182,7 +76,7 @@ private:
       return e;
     if (auto e = inRange("scratch", plan.scratch, 0, maxScratch))
       return e;
-    if (auto e = inRange("vocabulary", facts.vocabulary, 1, 1 << 24))
+    if (auto e = inRange("vocabulary", facts.vocabulary, 0, 1 << 24))
       return e;
     if (auto e = inRange("buffers", static_cast<int64_t>(plan.buffers.size()),
                          1, maxPlanBuffers))
@@ -204,7 +98,7 @@ private:
     auto lo = smallest(a, box), hi = largest(a, box);
     if (a.perRow < 0 || a.perLogitRow < 0 || a.perPage < 0 || !lo || !hi ||
         *lo < 0 || *hi > limit || a.constant < -limit)
-      return fail(field, text(a) + " is not in 0…" + std::to_string(limit) +
+      return fail(field, describe(a) + " is not in 0…" + std::to_string(limit) +
                              " for all batches");
     return {};
   }
@@ -224,51 +118,53 @@ private:
   }
 
   Status checkBuffer(const PlanBuffer &buffer, const std::string &field) {
-    if (auto e = checkAffine(field + ".bytes", buffer.bytes, maxBytes,
-                             fullBox()))
+    if (auto e =
+            checkAffine(field + ".bytes", buffer.bytes, maxBytes, fullBox()))
       return e;
     switch (buffer.kind) {
     case BufferKind::Input: {
       auto provided = inputBytes(buffer.name);
       if (!provided)
-        return fail(field + ".name",
-                    "unknown input '" + buffer.name +
-                        "' (ids, rows, select, page_table)");
+        return fail(field + ".name", "unknown input '" + buffer.name +
+                                         "' (ids, rows, select, page_table)");
       if (!(buffer.bytes == *provided))
-        return fail(field + ".bytes", text(buffer.bytes) + " should be " +
-                                          text(*provided));
+        return fail(field + ".bytes", describe(buffer.bytes) + " should be " +
+                                          describe(*provided));
       return {};
     }
     case BufferKind::Output: {
       Affine expected{0, 0, 4 * facts.vocabulary, 0};
-      if (buffer.name != "logits")
-        return fail(field + ".name", "unknown output '" + buffer.name + "'");
-      if (!(buffer.bytes == expected))
-        return fail(field + ".bytes", text(buffer.bytes) + " should be " +
-                                          text(expected));
+      bool isLogits = buffer.name == "logits";
+      if (!isLogits && buffer.bytes == Affine{buffer.bytes.constant, 0, 0, 0})
+        return {};
+      if (!isLogits || !(buffer.bytes == expected))
+        return fail(field + ".bytes",
+                    describe(buffer.bytes) + " should be " +
+                        (isLogits ? describe(expected) : "constant"));
       return {};
     }
     case BufferKind::Weight: {
       auto weight = facts.weights.find(buffer.tensor);
       if (weight == facts.weights.end())
         return fail(field + ".tensor", "no such tensor: " + buffer.tensor);
-      if (!(buffer.bytes == Affine{weight->second, 0, 0, 0}))
+      // Tensors of the container are padded to 64 bytes, buffers need not be.
+      if (!(buffer.bytes == Affine{buffer.bytes.constant, 0, 0, 0}) ||
+          buffer.bytes.constant > weight->second)
         return fail(field + ".bytes",
-                    text(buffer.bytes) + " but " + buffer.tensor + " has " +
+                    describe(buffer.bytes) + " but " + buffer.tensor + " has " +
                         std::to_string(weight->second) + " bytes");
       return {};
     }
     case BufferKind::Cache:
       if (buffer.bytes.constant != 0 || buffer.bytes.perRow != 0 ||
           buffer.bytes.perLogitRow != 0 || buffer.bytes.perPage % 64 != 0)
-        return fail(field + ".bytes",
-                    text(buffer.bytes) +
-                        " should be [0,0,0,multiple of 64]");
+        return fail(field + ".bytes", describe(buffer.bytes) +
+                                          " should be [0,0,0,multiple of 64]");
       return {};
     case BufferKind::Arena:
       if (buffer.offset % 64 != 0)
-        return fail(field + ".offset", std::to_string(buffer.offset) +
-                                           " is not a multiple of 64");
+        return fail(field + ".offset",
+                    std::to_string(buffer.offset) + " is not a multiple of 64");
       return inRange(field + ".offset", buffer.offset, 0, maxBytes);
     }
     return fail(field + ".kind", "unknown");
@@ -284,12 +180,14 @@ private:
         return fail(field + ".name", "'" + buffer.name + "' occurs twice");
       if (auto error = checkBuffer(buffer, field))
         return error;
-      outputs += buffer.kind == BufferKind::Output;
+      outputs += isLogits(buffer);
       caches += buffer.kind == BufferKind::Cache;
     }
-    if (outputs != 1)
+    int expected = facts.vocabulary == 0 ? 0 : 1;
+    if (outputs != expected)
       return fail("buffers", std::to_string(outputs) +
-                                 " outputs, expected one named logits");
+                                 " outputs named logits, must be " +
+                                 std::to_string(expected));
     if (caches > 1)
       return fail("buffers", std::to_string(caches) + " caches, at most one");
     return {};
@@ -329,8 +227,7 @@ private:
                        const Box &box) const {
     if (arg.buffer < 0 ||
         static_cast<size_t>(arg.buffer) >= plan.buffers.size())
-      return fail(field + ".buffer", std::to_string(arg.buffer) +
-                                         " of " +
+      return fail(field + ".buffer", std::to_string(arg.buffer) + " of " +
                                          std::to_string(plan.buffers.size()) +
                                          " buffers");
     const PlanBuffer &buffer = plan.buffers[arg.buffer];
@@ -338,10 +235,10 @@ private:
       return e;
     if (auto e = checkAffine(field + ".bytes", arg.bytes, maxBytes, box))
       return e;
-    if (!alwaysAtMost(end(arg.offset, arg.bytes), buffer.bytes, box))
+    if (!alwaysAtMost(endOf(arg.offset, arg.bytes), buffer.bytes, box))
       return fail(field, "offset " + std::to_string(arg.offset) + " + bytes " +
-                             text(arg.bytes) + " exceeds buffer '" +
-                             buffer.name + "' of " + text(buffer.bytes) +
+                             describe(arg.bytes) + " exceeds buffer '" +
+                             buffer.name + "' of " + describe(buffer.bytes) +
                              " bytes");
     bool writes = arg.access != Access::Read;
     if (writes && buffer.kind == BufferKind::Weight)
@@ -351,9 +248,9 @@ private:
     return {};
   }
 
-  /// Within a step a range that is written is shared only in place: the same
-  /// range, declared ReadWrite. Ranges of the cache are exempt: they interleave
-  /// (a layer's slice of every page), which extents cannot express.
+  /// Within a step a range that is written is shared only in place: with
+  /// readers of exactly the same range. Ranges of the cache are exempt: they
+  /// interleave (a layer's slice of every page), which extents cannot express.
   Status checkAliases(const PlanStep &step, const std::string &field,
                       const Box &box) const {
     for (size_t i = 0; i < step.args.size(); ++i)
@@ -364,16 +261,16 @@ private:
         BufferKind kind = plan.buffers[a.buffer].kind;
         if (a.buffer != b.buffer || kind == BufferKind::Cache)
           continue;
-        if (alwaysAtMost(end(a.offset, a.bytes), {b.offset, 0, 0, 0}, box) ||
-            alwaysAtMost(end(b.offset, b.bytes), {a.offset, 0, 0, 0}, box))
+        if (alwaysAtMost(endOf(a.offset, a.bytes), {b.offset, 0, 0, 0}, box) ||
+            alwaysAtMost(endOf(b.offset, b.bytes), {a.offset, 0, 0, 0}, box))
           continue;
-        bool declared = a.access != Access::Write && b.access != Access::Write;
-        if (declared && a.offset == b.offset && a.bytes == b.bytes)
+        bool oneWriter = a.access == Access::Read || b.access == Access::Read;
+        if (oneWriter && a.offset == b.offset && a.bytes == b.bytes)
           continue;
         return fail(field, "arguments " + std::to_string(j) + " and " +
                                std::to_string(i) + " share bytes of '" +
                                plan.buffers[a.buffer].name +
-                               "' and are not declared in place");
+                               "' other than in place");
       }
     return {};
   }
@@ -387,31 +284,32 @@ private:
     for (size_t s = 0; s < entry.steps.size(); ++s) {
       const PlanStep &step = entry.steps[s];
       std::string where = field + ".steps[" + std::to_string(s) + "]";
-      if (auto e = inRange(where + ".args",
-                           static_cast<int64_t>(step.args.size()), 0,
-                           maxStepArguments))
+      if (auto e =
+              inRange(where + ".args", static_cast<int64_t>(step.args.size()),
+                      0, maxStepArguments))
         return e;
       if (auto e = checkAffine(where + ".items", step.items, maxItems, box))
         return e;
       if (auto e = checkStep(step, where, box, written))
         return e;
       for (const PlanArgument &arg : step.args)
-        if (plan.buffers[arg.buffer].kind == BufferKind::Arena)
+        if (plan.buffers[arg.buffer].kind == BufferKind::Arena &&
+            !(plan.buffers[arg.buffer].bytes == Affine()))
           alive.insert({arg.buffer, {s, s}}).first->second.second = s;
     }
     for (size_t i = 0; i < plan.buffers.size(); ++i)
-      if (plan.buffers[i].kind == BufferKind::Output &&
+      if (isLogits(plan.buffers[i]) &&
           !written[i].covers({0, plan.buffers[i].bytes}, box))
-        return fail(field, "does not write all of '" + plan.buffers[i].name +
-                               "'");
+        return fail(field,
+                    "does not write all of '" + plan.buffers[i].name + "'");
     return checkLiveness(alive, field, box);
   }
 
   Status checkStep(const PlanStep &step, const std::string &where,
                    const Box &box, std::vector<Written> &written) const {
     auto isTracked = [&](const PlanArgument &arg) {
-      BufferKind kind = plan.buffers[arg.buffer].kind;
-      return kind == BufferKind::Arena || kind == BufferKind::Output;
+      const PlanBuffer &buffer = plan.buffers[arg.buffer];
+      return buffer.kind == BufferKind::Arena || isLogits(buffer);
     };
     for (size_t i = 0; i < step.args.size(); ++i) {
       const PlanArgument &arg = step.args[i];
@@ -419,8 +317,8 @@ private:
       if (auto e = checkArgument(arg, field, box))
         return e;
       if (isTracked(arg) && arg.access != Access::Write &&
-          !written[arg.buffer].covers({arg.offset, end(arg.offset, arg.bytes)},
-                                      box))
+          !written[arg.buffer].covers(
+              {arg.offset, endOf(arg.offset, arg.bytes)}, box))
         return fail(field, "reads '" + plan.buffers[arg.buffer].name +
                                "' before it is written");
     }
@@ -428,11 +326,11 @@ private:
       return e;
     for (const PlanArgument &arg : step.args)
       if (isTracked(arg) && arg.access != Access::Read &&
-          !written[arg.buffer].add({arg.offset, end(arg.offset, arg.bytes)},
+          !written[arg.buffer].add({arg.offset, endOf(arg.offset, arg.bytes)},
                                    box))
         return fail(where, "'" + plan.buffers[arg.buffer].name +
                                "' is written in more than " +
-                               std::to_string(maxPieces) + " pieces");
+                               std::to_string(Written::maxPieces) + " pieces");
     return {};
   }
 
@@ -449,7 +347,7 @@ private:
     std::map<int64_t, int32_t> live; // Offset to buffer; extents are disjoint.
     auto disjoint = [&](int32_t low, int32_t high) {
       const PlanBuffer &a = plan.buffers[low], &b = plan.buffers[high];
-      return alwaysAtMost(end(a.offset, a.bytes), {b.offset, 0, 0, 0}, box);
+      return alwaysAtMost(endOf(a.offset, a.bytes), {b.offset, 0, 0, 0}, box);
     };
     auto died = deaths.begin();
     for (auto &[step, born] : births) {

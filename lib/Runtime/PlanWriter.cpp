@@ -157,10 +157,10 @@ int64_t lowbit::arenaBytes(const Plan &plan) {
   int64_t end = 0;
   for (const PlanBuffer &buffer : plan.buffers)
     if (buffer.kind == BufferKind::Arena)
-      end = std::max(end, buffer.offset + buffer.bytes.evaluate(
-                                              plan.limits.rows,
-                                              plan.limits.logits,
-                                              plan.limits.pages));
+      end = std::max(end,
+                     buffer.offset + buffer.bytes.evaluate(plan.limits.rows,
+                                                           plan.limits.logits,
+                                                           plan.limits.pages));
   return end;
 }
 

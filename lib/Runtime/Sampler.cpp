@@ -61,10 +61,19 @@ double lowbit::strictExp(double x) {
   double r = (x - n * high) - n * low;
   // Taylor to r^13/13!: the rest is below 2^-57 of the sum.
   double p = 1.0 / 6227020800.0;
-  const double inverseFactorials[] = {
-      1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320,
-      1.0 / 5040,      1.0 / 720,      1.0 / 120,     1.0 / 24,     1.0 / 6,
-      1.0 / 2,         1.0,            1.0};
+  const double inverseFactorials[] = {1.0 / 479001600,
+                                      1.0 / 39916800,
+                                      1.0 / 3628800,
+                                      1.0 / 362880,
+                                      1.0 / 40320,
+                                      1.0 / 5040,
+                                      1.0 / 720,
+                                      1.0 / 120,
+                                      1.0 / 24,
+                                      1.0 / 6,
+                                      1.0 / 2,
+                                      1.0,
+                                      1.0};
   for (double c : inverseFactorials)
     p = p * r + c;
   return std::ldexp(p, static_cast<int>(n));
@@ -132,8 +141,7 @@ std::array<uint32_t, 4> lowbit::philox(std::array<uint32_t, 4> c,
   for (int round = 0; round < 10; ++round) {
     uint64_t a = uint64_t(0xD2511F53) * c[0];
     uint64_t b = uint64_t(0xCD9E8D57) * c[2];
-    c = {static_cast<uint32_t>(b >> 32) ^ c[1] ^ k[0],
-         static_cast<uint32_t>(b),
+    c = {static_cast<uint32_t>(b >> 32) ^ c[1] ^ k[0], static_cast<uint32_t>(b),
          static_cast<uint32_t>(a >> 32) ^ c[3] ^ k[1],
          static_cast<uint32_t>(a)};
     k[0] += 0x9E3779B9;
@@ -145,10 +153,9 @@ std::array<uint32_t, 4> lowbit::philox(std::array<uint32_t, 4> c,
 double lowbit::uniform(const DrawKey &key) {
   auto low = [](uint64_t v) { return static_cast<uint32_t>(v); };
   auto high = [](uint64_t v) { return static_cast<uint32_t>(v >> 32); };
-  auto words =
-      philox({low(key.position), high(key.position), low(key.request),
-              high(key.request)},
-             {low(key.seed), high(key.seed)});
+  auto words = philox({low(key.position), high(key.position), low(key.request),
+                       high(key.request)},
+                      {low(key.seed), high(key.seed)});
   uint64_t bits = (uint64_t(words[0]) << 32 | words[1]) >> 11;
   return static_cast<double>(bits) * 0x1p-53;
 }

@@ -21,9 +21,9 @@
 #include "llvm/Support/ThreadPool.h"
 #include "llvm/Support/raw_ostream.h"
 #include <csignal>
+#include <optional>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <optional>
 
 using namespace lowbit;
 
@@ -39,8 +39,8 @@ bool lowbit::isCodeGeneratorCall(int argc, char **argv) {
 //===----------------------------------------------------------------------===//
 
 /// Leaves `module` where a person finds it; its path, or why there is none.
-static std::string
-writeReproducer(llvm::StringRef module, const CodeGeneratorOptions &options) {
+static std::string writeReproducer(llvm::StringRef module,
+                                   const CodeGeneratorOptions &options) {
   llvm::SmallString<128> path(options.reproducerDirectory);
   if (path.empty())
     path = ".";
@@ -50,9 +50,8 @@ writeReproducer(llvm::StringRef module, const CodeGeneratorOptions &options) {
   if (auto error = llvm::sys::fs::createUniqueFile(path, file, name))
     return "none (" + path.str().str() + ": " + error.message() + ")";
   llvm::raw_fd_ostream stream(file, /*shouldClose=*/true);
-  stream << "// Run again: lowbit-opt, or lowbit-compile --emit=artifact, with "
-            "--targets="
-         << options.emit.target << "\n"
+  stream << "// Copy to FOLDER/module.mlir and run: " << options.program << " "
+         << callFlag << " FOLDER/ " << options.emit.target << " 1 ''\n"
          << module;
   stream.close();
   bool failed = stream.has_error();
@@ -76,17 +75,16 @@ static Error describeEnd(int code, const std::string &message,
                  code == int(ExitCode::IO) || code == int(ExitCode::Memory);
   if (orderly)
     return {ExitCode(code), summarize(log)};
-  std::string how = message.empty() ? "exit code " + std::to_string(code)
-                                    : message;
+  std::string how =
+      message.empty() ? "exit code " + std::to_string(code) : message;
   return {ExitCode::Internal,
           "code generation for " + options.emit.target + " failed (" + how +
               "); reproducer: " + writeReproducer(module, options) +
               (log.trim().empty() ? "" : "\n" + summarize(log))};
 }
 
-Result<std::string>
-lowbit::generateCode(mlir::ModuleOp module,
-                     const CodeGeneratorOptions &options) {
+Result<std::string> lowbit::generateCode(mlir::ModuleOp module,
+                                         const CodeGeneratorOptions &options) {
   std::string text;
   llvm::raw_string_ostream(text) << module << "\n";
   Result<TemporaryFolder> folder = TemporaryFolder::create("lowbit-code");
@@ -108,9 +106,9 @@ lowbit::generateCode(mlir::ModuleOp module,
       {llvm::StringRef(), llvm::StringRef(log), llvm::StringRef(log)},
       /*SecondsToWait=*/0, /*MemoryLimit=*/0, &message, &notStarted);
   if (notStarted)
-    return Error{ExitCode::IO, options.program +
-                                   ": cannot be started to generate code: " +
-                                   message};
+    return Error{ExitCode::IO,
+                 options.program +
+                     ": cannot be started to generate code: " + message};
   if (code == 0)
     return folder->read("code.so");
   Result<std::string> said = folder->read("log");
@@ -121,8 +119,10 @@ lowbit::generateCode(mlir::ModuleOp module,
 // The child
 //===----------------------------------------------------------------------===//
 
-/// A crash must cost neither a core file nor survive its parent.
+/// A crash must leave no core file; the child must not survive its parent. An
+/// interrupt from the terminal reaches both: the parent decides what it means.
 static void isolateProcess() {
+  std::signal(SIGINT, SIG_IGN);
   struct rlimit none = {0, 0};
   setrlimit(RLIMIT_CORE, &none);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -137,8 +137,8 @@ static Result<std::string> compile(llvm::StringRef folder,
   if (!module)
     return Error{ExitCode::Internal, "the kernel module cannot be read back"};
   if (!lower(*module, options))
-    return Error{ExitCode::Unsupported, "kernels cannot be lowered for " +
-                                            options.target};
+    return Error{ExitCode::Unsupported,
+                 "kernels cannot be lowered for " + options.target};
   Result<std::vector<std::string>> objects = emitObjects(*module, options);
   if (!objects)
     return objects.error();
@@ -159,9 +159,8 @@ int lowbit::runCodeGenerator(int argc, char **argv,
   options.dumpDirectory = argv[5];
 
   registerKernelDialects(registry);
-  mlir::MLIRContext context(registry,
-                            mlir::MLIRContext::Threading::DISABLED);
-  std::optional<llvm::DefaultThreadPool> pool;
+  std::optional<llvm::DefaultThreadPool> pool; // outlives the context
+  mlir::MLIRContext context(registry, mlir::MLIRContext::Threading::DISABLED);
   if (options.jobs > 1) {
     pool.emplace(llvm::hardware_concurrency(options.jobs));
     context.setThreadPool(*pool);

@@ -125,9 +125,8 @@ static Status dumpCode(const KernelUnit &unit, const llvm::Module &module,
   module.print(stream, nullptr);
   if (Status failure = writeDump(options, unit.symbol, "ll", text))
     return failure;
-  Result<std::string> assembly =
-      generate(*llvm::CloneModule(module), machine,
-               llvm::CodeGenFileType::AssemblyFile);
+  Result<std::string> assembly = generate(*llvm::CloneModule(module), machine,
+                                          llvm::CodeGenFileType::AssemblyFile);
   if (!assembly)
     return assembly.error();
   return writeDump(options, unit.symbol, "s", *assembly);
@@ -153,8 +152,8 @@ static Result<std::string> compileUnit(const KernelUnit &unit,
   std::string message;
   llvm::raw_string_ostream stream(message);
   if (llvm::verifyModule(*module, &stream))
-    return internal("kernel " + unit.symbol + " is not valid LLVM IR: " +
-                    message);
+    return internal("kernel " + unit.symbol +
+                    " is not valid LLVM IR: " + message);
   optimize(*module, **machine);
   if (!options.dumpDirectory.empty())
     if (Status failure = dumpCode(unit, *module, **machine, options))
@@ -183,8 +182,8 @@ static Result<std::string> emitTable(const KernelUnits &units,
     if (!global) {
       llvm::Constant *text = llvm::ConstantDataArray::getString(context, name);
       global = new llvm::GlobalVariable(module, text->getType(), true,
-                                        llvm::GlobalValue::PrivateLinkage,
-                                        text, "name");
+                                        llvm::GlobalValue::PrivateLinkage, text,
+                                        "name");
     }
     return global;
   };
@@ -206,8 +205,8 @@ static Result<std::string> emitTable(const KernelUnits &units,
   auto *list = new llvm::GlobalVariable(module, array->getType(), true,
                                         llvm::GlobalValue::PrivateLinkage,
                                         array, "entries");
-  auto *table = llvm::ConstantStruct::getAnon(
-      {number(1), number(entries.size()), list});
+  auto *table =
+      llvm::ConstantStruct::getAnon({number(1), number(entries.size()), list});
   new llvm::GlobalVariable(module, table->getType(), true,
                            llvm::GlobalValue::ExternalLinkage, table,
                            "lowbit_kernels");

@@ -26,15 +26,29 @@ static Status runLinker(const TemporaryFolder &folder, size_t objects) {
     return linker.error();
   // Text stays unwritable and the table becomes read-only after relocation;
   // no build id, since the digest of the artifact names the code.
-  std::vector<std::string> arguments = {
-      *linker,          "-shared",          "--gc-sections",
-      "--no-undefined", "--hash-style=gnu", "--build-id=none",
-      "-Bsymbolic",     "-z",               "relro",
-      "-z",             "now",              "-z",
-      "noexecstack",    "-z",               "text",
-      "-z",             "separate-code",    "--strip-all",
-      "--threads=1",    "-soname",          "lowbit-kernels",
-      "-o",             folder.file("code.so")};
+  std::vector<std::string> arguments = {*linker,
+                                        "-shared",
+                                        "--gc-sections",
+                                        "--no-undefined",
+                                        "--hash-style=gnu",
+                                        "--build-id=none",
+                                        "-Bsymbolic",
+                                        "-z",
+                                        "relro",
+                                        "-z",
+                                        "now",
+                                        "-z",
+                                        "noexecstack",
+                                        "-z",
+                                        "text",
+                                        "-z",
+                                        "separate-code",
+                                        "--strip-all",
+                                        "--threads=1",
+                                        "-soname",
+                                        "lowbit-kernels",
+                                        "-o",
+                                        folder.file("code.so")};
   for (size_t i = 0; i < objects; ++i)
     arguments.push_back(folder.file(std::to_string(i) + ".o"));
   std::vector<llvm::StringRef> views(arguments.begin(), arguments.end());
@@ -52,8 +66,7 @@ static Status runLinker(const TemporaryFolder &folder, size_t objects) {
                                        (text ? *text : "")};
 }
 
-Result<std::string>
-lowbit::linkObjects(llvm::ArrayRef<std::string> objects) {
+Result<std::string> lowbit::linkObjects(llvm::ArrayRef<std::string> objects) {
   Result<TemporaryFolder> folder = TemporaryFolder::create("lowbit-link");
   if (!folder)
     return folder.error();

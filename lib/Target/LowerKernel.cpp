@@ -22,6 +22,8 @@
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
 #include "llvm/ADT/StringSet.h"
 #include "llvm/IR/Module.h"
 #include "llvm/Support/FileSystem.h"
@@ -60,6 +62,11 @@ static Result<KernelUnit> describe(func::FuncOp function,
   if (!hasKernelAbi(function))
     return unsupported(function,
                        "expected a body and (ptr, i64, i64, i64, ptr) -> ()");
+  // The name is an ELF symbol and, in a dump, part of a file's name.
+  for (char character : function.getSymName())
+    if (!llvm::isAlnum(character) && !llvm::is_contained("_.-", character))
+      return unsupported(function, "its name may hold letters, digits, '_', "
+                                   "'.' and '-' only");
   auto name = function->getAttrOfType<StringAttr>(kernelNameAttr);
   auto variant = function->getAttrOfType<IntegerAttr>(kernelVariantAttr);
   if (!name || !variant)
@@ -87,12 +94,7 @@ Result<KernelUnits> lowbit::splitKernels(ModuleOp module,
   KernelUnits result{ModuleOp::create(module.getLoc()), {}};
   OpBuilder builder(result.modules->getBodyRegion());
   llvm::StringSet<> entries;
-  for (Operation &operation : *module.getBody()) {
-    auto function = dyn_cast<func::FuncOp>(operation);
-    if (!function)
-      return Error{ExitCode::Unsupported,
-                   "kernel module: expected only func.func, found '" +
-                       operation.getName().getStringRef().str() + "'"};
+  for (auto function : module.getOps<func::FuncOp>()) {
     Result<KernelUnit> unit = describe(function, options);
     if (!unit)
       return unit.error();

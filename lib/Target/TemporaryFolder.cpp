@@ -10,7 +10,8 @@ using namespace lowbit;
 
 Result<TemporaryFolder> TemporaryFolder::create(llvm::StringRef prefix) {
   llvm::SmallString<128> path;
-  if (std::error_code error = llvm::sys::fs::createUniqueDirectory(prefix, path))
+  if (std::error_code error =
+          llvm::sys::fs::createUniqueDirectory(prefix, path))
     return Error{ExitCode::IO,
                  "temporary folder " + prefix.str() + ": " + error.message()};
   return TemporaryFolder(path.str().str());

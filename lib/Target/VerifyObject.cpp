@@ -99,8 +99,7 @@ static Status checkSymbols(const ELF64LEFile &file) {
         return refuse("IFUNC '" + text + "'");
       if (symbol.getBinding() == llvm::ELF::STB_LOCAL)
         continue;
-      if (text != "lowbit_kernels" ||
-          symbol.getType() != llvm::ELF::STT_OBJECT)
+      if (text != "lowbit_kernels" || symbol.getType() != llvm::ELF::STT_OBJECT)
         return refuse("exports '" + text + "'");
       ++exported;
     }
@@ -117,7 +116,7 @@ Status lowbit::verifyCodeObject(llvm::StringRef bytes) {
   if (file->getHeader().e_type != llvm::ELF::ET_DYN)
     return refuse("not a shared object");
   for (auto check :
-       {checkDynamic, checkSegments, checkRelocations, checkSymbols})
+       {checkDynamic, checkSegments, checkSymbols, checkRelocations})
     if (Status failure = check(*file))
       return failure;
   return {};

@@ -38,9 +38,10 @@ struct KernelFamily {
 const KernelFamily *findKernelFamily(llvm::StringRef name);
 
 // Families, one file each.
-extern const KernelFamily addFamily, attentionFamily, embeddingFamily,
-    gateFamily, linearFamily, quantizeRowsFamily, rmsNormFamily,
-    rotaryCacheFamily, rotaryTableFamily, secondMomentsFamily, selectRowsFamily;
+extern const KernelFamily addFamily, attentionFamily, diagonalMomentsFamily,
+    embeddingFamily, gateFamily, linearFamily, quantizeRowsFamily,
+    rmsNormFamily, rotaryFamily, rotaryCacheFamily, rotaryTableFamily,
+    secondMomentsFamily, selectRowsFamily;
 
 } // namespace lowbit
 

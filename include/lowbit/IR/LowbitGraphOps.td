@@ -104,7 +104,7 @@ def Lowbit_RotaryOp : Lowbit_Op<"rotary",
                        DenseF32ArrayAttr:$frequencies);
   let results = (outs Lowbit_Rows:$result);
   let assemblyFormat = [{
-    $input `,` $rows `frequencies` `=` $frequencies attr-dict `:` type($input) `,` type($rows)
+    $input `,` $rows `frequencies` `=` custom<Frequencies>($frequencies) attr-dict `:` type($input) `,` type($rows)
   }];
   let hasVerifier = 1;
 }
@@ -171,6 +171,27 @@ def Lowbit_SelectRowsOp : Lowbit_Op<"select_rows", [Pure]> {
   let assemblyFormat = [{
     $input `,` $index attr-dict `:` type($input) `,` type($index) `->` type($result)
   }];
+  let hasVerifier = 1;
+}
+
+def Lowbit_ObserveOp : Lowbit_Op<"observe",
+    [MemoryEffects<[MemRead, MemWrite]>]> {
+  let summary = "keep what calibration wants to know of rows";
+  let description = [{
+    Adds the second moments Σ x xᵀ of all rows to an accumulator, and keeps a
+    sample of the rows. `names` says what the rows are: the tensors of the
+    checkpoint that read them (the first names the accumulator, the others share
+    it), or a place in the graph. Computes nothing that the model needs.
+
+    Constraints:
+
+    - (C1) `names` has at least one name; none is empty or there twice.
+    - (C2) `moments` is `none`, `diagonal` or `full`.
+
+    Example: `lowbit.observe %x moments = "full" as ["q.weight", "k.weight"] : tensor<?x256xf32>`
+  }];
+  let arguments = (ins Lowbit_Rows:$input, StrAttr:$moments, StrArrayAttr:$names);
+  let assemblyFormat = "$input `moments` `=` $moments `as` $names attr-dict `:` type($input)";
   let hasVerifier = 1;
 }
 

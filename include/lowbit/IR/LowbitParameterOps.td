@@ -121,4 +121,23 @@ def Lowbit_ConcatOp : Lowbit_Op<"concat", [Pure]> {
   let hasVerifier = 1;
 }
 
+/// A tensor of weights as it is in a checkpoint: without a format.
+class Lowbit_PlainOf<list<Type> elementTypes> : RankedTensorOf<elementTypes,
+    [CPred<"!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">],
+    "ranked tensor without a format">;
+
+def Lowbit_WidenOp : Lowbit_Op<"widen",
+    [Pure, AllShapesMatch<["input", "result"]>]> {
+  let summary = "the same numbers as f32";
+  let description = [{
+    Exact. Vectors of parameters (norm gains, biases) are stored as f32 whatever
+    the checkpoint has; this op says so where the chain of a parameter ends.
+
+    Example: `%g = lowbit.widen %0 : tensor<256xbf16> -> tensor<256xf32>`
+  }];
+  let arguments = (ins Lowbit_PlainOf<[F16, BF16]>:$input);
+  let results = (outs Lowbit_PlainOf<[F32]>:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
 #endif // LOWBIT_IR_LOWBITPARAMETEROPS_TD

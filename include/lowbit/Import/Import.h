@@ -38,9 +38,9 @@ struct ImportOptions {
   CacheType cache = CacheType::F16;
 };
 
-/// Builds the module. Loads the dialects it needs into `context`. Appends what a
-/// user should know to `notes`: those of folder, configuration and tensors, and
-/// its own. Exit 4 for an architecture that the graph's table lacks; exit 3
+/// Builds the module. Loads the dialects it needs into `context`. Appends what
+/// a user should know to `notes`: those of folder, configuration and tensors,
+/// and its own. Exit 4 for an architecture that the graph's table lacks; exit 3
 /// where sizes overflow or rotary frequencies are not finite.
 Result<mlir::OwningOpRef<mlir::ModuleOp>>
 importModel(mlir::MLIRContext &context, const ModelFolder &folder,

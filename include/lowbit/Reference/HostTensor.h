@@ -1,7 +1,7 @@
 //===- HostTensor.h - A tensor that the interpreter holds -------*- C++ -*-===//
 //
-// Rows of activations, ids and positions, as plain vectors. Strict mode computes
-// in float, F64 mode in double; indices are int32_t in both.
+// Rows of activations, ids and positions, as plain vectors. Strict mode
+// computes in float, F64 mode in double; indices are int32_t in both.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_REFERENCE_HOSTTENSOR_H

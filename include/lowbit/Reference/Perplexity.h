@@ -1,9 +1,10 @@
 //===- Perplexity.h - How well a module foretells a text --------*- C++ -*-===//
 //
-// The project's protocol: windows of `context` tokens, stride equal to the
-// number of text tokens in a window, BOS first in every window where the model
-// has one, every token after the first scored. With `secondHalf` only the
-// second half of each window is scored (llama.cpp's protocol).
+// The project's protocol: windows of `context` tokens, BOS (where the model has
+// one) and then the next tokens of the text; every token after the first is
+// scored; the last window may be shorter. llama.cpp's: the text with BOS in
+// front is cut into full windows, the first token of each is replaced by BOS,
+// and tokens context/2 + 1 … context − 1 of each are scored.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_REFERENCE_PERPLEXITY_H
@@ -13,17 +14,17 @@
 
 #include <optional>
 
-namespace lowbit {
+namespace lowbit::reference {
 
 struct PerplexityOptions {
-  /// Tokens of a window, BOS included.
+  /// Tokens of a window, BOS included; at least 2.
   int64_t context = 512;
   /// First token of every window, if any.
   std::optional<int32_t> bos;
-  /// At most so many windows; 0: all. A last window that is not full counts.
+  /// At most so many windows; 0: all.
   int64_t windows = 0;
-  /// Score only the second half of each window.
-  bool secondHalf = false;
+  /// llama.cpp's protocol.
+  bool llamaCpp = false;
 };
 
 struct PerplexityResult {
@@ -40,6 +41,6 @@ Result<PerplexityResult> perplexity(Interpreter &interpreter,
                                     const std::vector<int32_t> &ids,
                                     const PerplexityOptions &options);
 
-} // namespace lowbit
+} // namespace lowbit::reference
 
 #endif // LOWBIT_REFERENCE_PERPLEXITY_H

@@ -46,8 +46,9 @@ public:
   void update(Bytes bytes);
   /// The current tensor is complete.
   void endTensor();
-  /// Digests of all complete tensors, in order: the content of `digest.chunks`.
-  const std::string &bytes() const { return digests; }
+  /// The tensor `digest.chunks`: the digests of all complete tensors in order,
+  /// then zeros up to a multiple of 64 bytes.
+  std::string tensor() const;
 
 private:
   /// The begun chunk of the current tensor.
@@ -56,8 +57,9 @@ private:
 };
 
 /// SHA-256(header ‖ chunks): `header` is the file from byte 0 to the end of the
-/// safetensors header (length word and padding included), `chunks` the content
-/// of `digest.chunks`.
+/// safetensors header (length word and padding included), `chunks` the whole
+/// tensor `digest.chunks`. The 32 bytes are the tensor `digest.root`, the last
+/// of the file.
 Sha256Digest rootDigest(Bytes header, Bytes chunks);
 
 } // namespace lowbit

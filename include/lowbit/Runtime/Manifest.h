@@ -64,7 +64,8 @@ struct ManifestTensor {
 };
 
 /// The manifest. JSON keys in this order: tool, model, recipe, pipeline,
-/// inputs, parameters {all, linears}, tensors, bits {linears, model}, targets.
+/// inputs, parameters {all, linears}, tensors, bits {linears, model}, targets,
+/// module.
 struct Manifest {
   /// `lowbit VERSION`.
   std::string tool;
@@ -82,6 +83,9 @@ struct Manifest {
   double modelBits = 0;
   /// Targets with code and a plan: `x86_64`, …
   std::vector<std::string> targets;
+  /// The graph with the artifact's tensors as parameters, as MLIR text: what
+  /// the reference engine interprets. The runner never reads it.
+  std::string module;
 };
 
 /// Canonical JSON; equal manifests give equal bytes.

@@ -49,7 +49,9 @@ struct Affine {
 
 /// Who owns a buffer's bytes. Inputs and output are known by their names: `ids`
 /// i32 [row], `rows` i32 [row][2], `select` i32 [logit row], `page_table` i32
-/// [sequence][page]; `logits` f32 [logit row][vocabulary].
+/// [sequence][page]; `logits` f32 [logit row][vocabulary]. Outputs with other
+/// names are accumulators (observations of a calibration): constant size, zero
+/// at first, kept from step to step.
 enum class BufferKind { Input, Output, Arena, Weight, Cache };
 
 /// One buffer. Every buffer starts at a multiple of 64 bytes and may be read up
@@ -66,8 +68,7 @@ struct PlanBuffer {
   int64_t offset = 0;
 };
 
-/// What a step does to an argument. A step that works in place declares
-/// ReadWrite.
+/// What a step does to an argument.
 enum class Access { Read, Write, ReadWrite };
 
 /// A range of a buffer that a kernel gets a pointer to.
@@ -149,7 +150,8 @@ Result<Plan> parsePlan(std::string_view text, const std::string &file);
 struct PlanFacts {
   /// Of the artifact, for messages.
   std::string file;
-  /// Columns of `logits`, from the manifest.
+  /// Columns of `logits`, from the manifest; 0 for a plan that gives none: a
+  /// part of a model that is being calibrated. No artifact has such a plan.
   int64_t vocabulary = 0;
   /// Bytes of each weight tensor of the container, by full name.
   std::map<std::string, int64_t> weights;
@@ -159,9 +161,10 @@ struct PlanFacts {
 /// what Spec.md section 5.3 lists: arguments lie in their buffers; buffers that
 /// are alive together do not overlap; nothing is read before it is written, and
 /// `logits` is written whole; weights and inputs are never written; within a
-/// step only ReadWrite arguments share bytes with others; entries cover 1 …
-/// limits.rows once per width; all counts are bounded. The compiler calls it
-/// on what it is about to write, the runner on what it has read (exit 7).
+/// step a range that is written is shared with readers of exactly the same
+/// range (in place) or not at all; entries cover 1 … limits.rows once per
+/// width; all counts are bounded. The compiler calls it on what it is about to
+/// write, the runner on what it has read (exit 7).
 Status verifyPlan(const Plan &plan, const PlanFacts &facts);
 
 /// Size of the arena in bytes, without slack; only for verified plans.

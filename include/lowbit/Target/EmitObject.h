@@ -7,9 +7,10 @@
 //
 //   func.func @gate_768.avx2(%args: !llvm.ptr, %rows: i64, %begin: i64,
 //                            %end: i64, %scratch: !llvm.ptr)
-//       attributes {lowbit.kernel_name = "gate_768", lowbit.variant = 1 : i32}
+//       attributes {lowbit.kernel = "gate_768", lowbit.variant = 1 : i32}
 //
-// What it cannot do: functions that call others, and globals.
+// What else is in the module (the plan, parameters) is not looked at. What it
+// cannot do: functions that call others, and globals.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_TARGET_EMITOBJECT_H
@@ -29,7 +30,7 @@ namespace lowbit {
 
 /// String attribute of a kernel function: its name in the table, the same for
 /// all variants.
-constexpr llvm::StringLiteral kernelNameAttr = "lowbit.kernel_name";
+constexpr llvm::StringLiteral kernelNameAttr = "lowbit.kernel";
 /// i32 attribute of a kernel function: TargetInfo::variant.
 constexpr llvm::StringLiteral kernelVariantAttr = "lowbit.variant";
 

@@ -14,8 +14,8 @@
 //
 // What a tokenizer.json may hold and is not known (another model, normalizer,
 // pre-tokenizer, post-processor, decoder or a pattern outside the subset of
-// Pattern.h) is ExitCode::Unsupported and named; nothing is skipped. A file that
-// contradicts itself (ids twice, gaps, merges of unknown tokens) is
+// Pattern.h) is ExitCode::Unsupported and named; nothing is skipped. A file
+// that contradicts itself (ids twice, gaps, merges of unknown tokens) is
 // ExitCode::BadInput. `truncation` and `padding` are ignored, as transformers
 // resets both on every call.
 //
@@ -62,10 +62,10 @@ public:
                                       bool parseSpecial) const;
 
   /// The text of `ids`; always valid UTF-8. Byte-level: one U+FFFD for each
-  /// maximal invalid part. Byte fallback: a run of byte tokens that is not valid
-  /// as a whole gives one U+FFFD for each of its bytes. With `skipSpecial`
-  /// special tokens give nothing. Error: BadInput for an id outside
-  /// [0, vocabularySize()).
+  /// maximal invalid part. Byte fallback: a run of byte tokens that is not
+  /// valid as a whole gives one U+FFFD for each of its bytes. With
+  /// `skipSpecial` special tokens give nothing. Error: BadInput for an id
+  /// outside [0, vocabularySize()).
   Result<std::string> decode(const std::vector<int32_t> &ids,
                              bool skipSpecial) const;
 

@@ -34,13 +34,18 @@ int64_t columnsOf(Value rows) {
   return cast<RankedTensorType>(rows.getType()).getDimSize(1);
 }
 
+/// Whether a graph is a part of a model that is being calibrated.
+bool observes(func::FuncOp forward) {
+  return !forward.getOps<ObserveOp>().empty();
+}
+
 /// Lowers one graph.
 class GraphToPlan {
 public:
   GraphToPlan(ModuleOp module, func::FuncOp forward, OpBuilder &builder,
               PlanLimits limits)
       : module(module), forward(forward), builder(builder), limits(limits),
-        plan(builder, forward.getLoc(), limits) {}
+        plan(builder, forward.getLoc(), limits), isPart(observes(forward)) {}
 
   LogicalResult run(StringRef target);
 
@@ -52,19 +57,23 @@ private:
   LogicalResult lowerAttention(AttentionOp op);
   LogicalResult lowerAdd(AddOp op);
   LogicalResult lowerSelectRows(SelectRowsOp op);
+  LogicalResult lowerObserve(ObserveOp op);
   LogicalResult lowerReturn(func::ReturnOp op);
+  LogicalResult lowerReturnOfPart(func::ReturnOp op);
 
   // Values.
   FailureOr<RowView> getView(Value value);
   FailureOr<RowView> getSliceView(SliceOp op);
   FailureOr<RowView> emitRmsNorm(RmsNormOp op);
   FailureOr<RowView> emitGate(GateOp op);
+  FailureOr<RowView> emitRotary(RotaryOp op);
   FailureOr<QuantizedRows> getQuantized(Value value, int64_t planes,
                                         int64_t sumGroup);
   LogicalResult addPrologue(Value value, AbstractStep &step, StepCount &count);
   FailureOr<int64_t> getWeight(Value value);
   FailureOr<RowView> getResidual(LinearOp op, AddOp &addition, bool &inPlace);
   int64_t lastUse(Value value);
+  bool isTurnedInPlace(RotaryOp op, AttentionOp reader);
   std::pair<int64_t, int64_t> getAngles(ArrayRef<float> frequencies);
   LogicalResult collectCache();
 
@@ -100,6 +109,10 @@ private:
   Type cacheType;
   int64_t pageBytes = 0;
   int64_t ids = -1, rows = -1, select = -1, pageTable = -1, cache = -1;
+  /// A part of an observed model: no logits, and `hidden` where it is not the
+  /// first one.
+  const bool isPart;
+  int64_t hidden = -1;
 };
 
 } // namespace
@@ -117,6 +130,7 @@ FailureOr<RowView> GraphToPlan::getView(Value value) {
           .Case([&](SliceOp op) { return getSliceView(op); })
           .Case([&](RmsNormOp op) { return emitRmsNorm(op); })
           .Case([&](GateOp op) { return emitGate(op); })
+          .Case([&](RotaryOp op) { return emitRotary(op); })
           .Default([&](Operation *op) -> FailureOr<RowView> {
             return op->emitOpError()
                    << "is not served by the CPU target in this place";
@@ -140,8 +154,7 @@ FailureOr<RowView> GraphToPlan::emitRmsNorm(RmsNormOp op) {
   FailureOr<int64_t> gain = getWeight(op.getGain());
   if (failed(x) || failed(gain))
     return failure();
-  AbstractStep step =
-      makeStep("rms_norm", "_" + Twine(x->columns), x->count);
+  AbstractStep step = makeStep("rms_norm", "_" + Twine(x->columns), x->count);
   set(step, "columns", x->columns);
   step.parameters.set("eps", op.getEpsAttr());
   setView(step, "x", *x);
@@ -158,14 +171,32 @@ FailureOr<RowView> GraphToPlan::emitGate(GateOp op) {
   FailureOr<RowView> up = getView(op.getUp());
   if (failed(gate) || failed(up))
     return failure();
-  AbstractStep step =
-      makeStep("gate", "_" + Twine(gate->columns), gate->count);
+  AbstractStep step = makeStep("gate", "_" + Twine(gate->columns), gate->count);
   set(step, "columns", gate->columns);
   setView(step, "gate", *gate);
   setView(step, "up", *up);
   RowView y = plan.addRows("gate", gate->columns, gate->count);
   step.args = {{gate->buffer, Access::Read},
                {up->buffer, Access::Read},
+               {y.buffer, Access::Write}};
+  plan.addStep(std::move(step));
+  return y;
+}
+
+/// Turned rows for whoever looks at them; attention turns its own.
+FailureOr<RowView> GraphToPlan::emitRotary(RotaryOp op) {
+  FailureOr<RowView> x = getView(op.getInput());
+  if (failed(x))
+    return failure();
+  auto [cos, sin] = getAngles(op.getFrequencies());
+  AbstractStep step = makeStep("rotary", "_" + Twine(x->columns), x->count);
+  set(step, "columns", x->columns);
+  set(step, "head_dim", 2 * static_cast<int64_t>(op.getFrequencies().size()));
+  setView(step, "x", *x);
+  RowView y = plan.addRows("turned", x->columns, x->count);
+  step.args = {{x->buffer, Access::Read},
+               {cos, Access::Read},
+               {sin, Access::Read},
                {y.buffer, Access::Write}};
   plan.addStep(std::move(step));
   return y;
@@ -223,11 +254,11 @@ FailureOr<QuantizedRows> GraphToPlan::getQuantized(Value value, int64_t planes,
     return failure();
   StringRef prologue =
       cast<StringAttr>(step.parameters.get("prologue")).getValue();
-  AbstractStep named = makeStep(
-      "quantize_rows",
-      "_" + Twine(prologue) + "_" + Twine(columns) + "_p" + Twine(planes) +
-          "_g" + Twine(sumGroup),
-      count);
+  AbstractStep named =
+      makeStep("quantize_rows",
+               "_" + Twine(prologue) + "_" + Twine(columns) + "_p" +
+                   Twine(planes) + "_g" + Twine(sumGroup),
+               count);
   named.parameters = step.parameters;
   named.args = step.args;
   set(named, "columns", columns);
@@ -237,8 +268,8 @@ FailureOr<QuantizedRows> GraphToPlan::getQuantized(Value value, int64_t planes,
   QuantizedRows result;
   result.q = plan.addRowBytes("q", planes * paddedColumns, count);
   result.scales = plan.addRowBytes("scales", 4, count);
-  result.sums = plan.addRowBytes(
-      "sums", 4 * planes * ceilDiv(columns, sumGroup), count);
+  result.sums =
+      plan.addRowBytes("sums", 4 * planes * ceilDiv(columns, sumGroup), count);
   for (int64_t buffer : {result.q, result.scales, result.sums})
     named.args.push_back({buffer, Access::Write});
   plan.addStep(std::move(named));
@@ -287,8 +318,8 @@ GraphToPlan::getAngles(ArrayRef<float> frequencies) {
   step.parameters.set("frequencies", key);
   int64_t cos = plan.addRowBytes("cos", 4 * half, StepCount::Rows);
   int64_t sin = plan.addRowBytes("sin", 4 * half, StepCount::Rows);
-  step.args = {{rows, Access::Read}, {cos, Access::Write},
-               {sin, Access::Write}};
+  step.args = {
+      {rows, Access::Read}, {cos, Access::Write}, {sin, Access::Write}};
   plan.addStep(std::move(step));
   angles[key] = {cos, sin};
   return {cos, sin};
@@ -333,9 +364,8 @@ LogicalResult GraphToPlan::lowerEmbedding(EmbeddingOp op) {
       makeStep("embedding", "_" + Twine(columns), StepCount::Rows);
   step.parameters.set("type", TypeAttr::get(op.getTable().getType()));
   RowView y = plan.addRows("x", columns, StepCount::Rows);
-  step.args = {{ids, Access::Read},
-               {*table, Access::Read},
-               {y.buffer, Access::Write}};
+  step.args = {
+      {ids, Access::Read}, {*table, Access::Read}, {y.buffer, Access::Write}};
   plan.addStep(std::move(step));
   views[op.getResult()] = y;
   return success();
@@ -391,8 +421,8 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
     inputs = {{x->q, Access::Read},
               {x->scales, Access::Read},
               {x->sums, Access::Read}};
-    count = plan.getBuffer(x->q).bytes.perRow ? StepCount::Rows
-                                              : StepCount::Logits;
+    count =
+        plan.getBuffer(x->q).bytes.perRow ? StepCount::Rows : StepCount::Logits;
     format = encoding.getShortName() + "_a" + std::to_string(8 * planes);
     std::replace(format.begin(), format.end(), '-', '_');
   } else {
@@ -409,7 +439,7 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
   FailureOr<RowView> residual = getResidual(op, addition, inPlace);
   if (failed(residual))
     return failure();
-  bool isOutput = llvm::any_of(op->getUsers(), [](Operation *user) {
+  bool isOutput = !isPart && llvm::any_of(op->getUsers(), [](Operation *user) {
     return isa<func::ReturnOp>(user);
   });
   int64_t outputs = type.getDimSize(0);
@@ -427,7 +457,8 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
   step.items.constant = ceilDiv(outputs, tileRows);
   step.pairItems.constant = ceilDiv(outputs, 2 * tileRows);
   step.parameters.set("type", TypeAttr::get(type));
-  step.parameters.set("activation", TypeAttr::get(op.getActivation().getType()));
+  step.parameters.set("activation",
+                      TypeAttr::get(op.getActivation().getType()));
   step.parameters.set("bias", builder.getBoolAttr(bool(op.getBias())));
   step.parameters.set("residual", builder.getBoolAttr(bool(addition)));
   set(step, "y_stride", y.stride);
@@ -439,11 +470,9 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
       return failure();
     step.args.push_back({*bias, Access::Read});
   }
-  Access access = addition && inPlace ? Access::ReadWrite : Access::Write;
   if (addition)
-    step.args.push_back(
-        {residual->buffer, inPlace ? Access::ReadWrite : Access::Read});
-  step.args.push_back({y.buffer, access});
+    step.args.push_back({residual->buffer, Access::Read});
+  step.args.push_back({y.buffer, Access::Write});
   plan.addStep(std::move(step));
   views[op.getResult()] = y;
   if (addition)
@@ -451,12 +480,23 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
   return success();
 }
 
+/// Whether attention may turn the input of `op` in place: nobody reads it, or
+/// what it becomes, later.
+bool GraphToPlan::isTurnedInPlace(RotaryOp op, AttentionOp reader) {
+  auto isReadBefore = [&](Operation *user) {
+    return user == reader ||
+           (isa<ObserveOp>(user) && position[user] < position[reader]);
+  };
+  return op.getInput().hasOneUse() &&
+         llvm::all_of(op.getResult().getUsers(), isReadBefore);
+}
+
 LogicalResult GraphToPlan::lowerAttention(AttentionOp op) {
   auto rotaryQ = op.getQuery().getDefiningOp<RotaryOp>();
   auto rotaryK = op.getKey().getDefiningOp<RotaryOp>();
   if (!rotaryQ || !rotaryK ||
       rotaryQ.getFrequencies() != rotaryK.getFrequencies() ||
-      !rotaryQ.getInput().hasOneUse() || !rotaryQ.getResult().hasOneUse() ||
+      !isTurnedInPlace(rotaryQ, op) ||
       2 * static_cast<int64_t>(rotaryQ.getFrequencies().size()) !=
           op.getHeadDim())
     return op.emitOpError()
@@ -482,16 +522,20 @@ LogicalResult GraphToPlan::lowerAttention(AttentionOp op) {
     step.parameters.set("cache", op.getCacheAttr());
   };
 
-  AbstractStep write = makeStep("rotary_cache", "_" + Twine(q->columns),
-                                StepCount::Rows);
+  AbstractStep write =
+      makeStep("rotary_cache", "_" + Twine(q->columns), StepCount::Rows);
   setCommon(write);
   setView(write, "q", *q);
   setView(write, "k", *k);
   setView(write, "v", *v);
-  write.args = {{q->buffer, Access::ReadWrite}, {k->buffer, Access::Read},
-                {v->buffer, Access::Read},      {rows, Access::Read},
-                {cos, Access::Read},            {sin, Access::Read},
-                {pageTable, Access::Read},      layerCache};
+  write.args = {{q->buffer, Access::ReadWrite},
+                {k->buffer, Access::Read},
+                {v->buffer, Access::Read},
+                {rows, Access::Read},
+                {cos, Access::Read},
+                {sin, Access::Read},
+                {pageTable, Access::Read},
+                layerCache};
   plan.addStep(std::move(write));
 
   AbstractStep attend =
@@ -502,8 +546,10 @@ LogicalResult GraphToPlan::lowerAttention(AttentionOp op) {
   attend.parameters.set("scale", op.getScaleAttr());
   RowView y = plan.addRows("attention", q->columns, StepCount::Rows);
   layerCache.access = Access::Read;
-  attend.args = {{q->buffer, Access::Read}, {rows, Access::Read},
-                 {pageTable, Access::Read}, layerCache,
+  attend.args = {{q->buffer, Access::Read},
+                 {rows, Access::Read},
+                 {pageTable, Access::Read},
+                 layerCache,
                  {y.buffer, Access::Write}};
   plan.addStep(std::move(attend));
   views[op.getResult()] = y;
@@ -534,12 +580,10 @@ LogicalResult GraphToPlan::lowerSelectRows(SelectRowsOp op) {
   FailureOr<RowView> x = getView(op.getInput());
   if (failed(x))
     return failure();
-  if (x->offset != 0)
-    return op.emitOpError() << "of a slice is not served by the CPU target";
   AbstractStep step =
       makeStep("select_rows", "_" + Twine(x->columns), StepCount::Logits);
   set(step, "columns", x->columns);
-  set(step, "x_stride", x->stride);
+  setView(step, "x", *x);
   RowView y = plan.addRows("selected", x->columns, StepCount::Logits);
   step.args = {{x->buffer, Access::Read},
                {select, Access::Read},
@@ -549,9 +593,66 @@ LogicalResult GraphToPlan::lowerSelectRows(SelectRowsOp op) {
   return success();
 }
 
+/// Moments into an accumulator, and the rows that the batch selects into a
+/// buffer that outlives the run.
+LogicalResult GraphToPlan::lowerObserve(ObserveOp op) {
+  FailureOr<RowView> x = getView(op.getInput());
+  if (failed(x))
+    return failure();
+  // An accumulator of every batch's rows: selected ones are a sample.
+  if (x->count != StepCount::Rows)
+    return op.emitOpError() << "of selected rows is not served";
+  constexpr int64_t maxColumns = 1 << 20; // 4 TiB of moments
+  if (x->columns > maxColumns)
+    return op.emitOpError() << "of more than 2^20 columns is not served";
+  std::string name = cast<StringAttr>(op.getNames()[0]).str();
+  if (op.getMoments() != "none") {
+    bool isFull = op.getMoments() == "full";
+    AbstractStep step = makeStep(isFull ? "second_moments" : "diagonal_moments",
+                                 "_" + Twine(x->columns), StepCount::Rows);
+    set(step, "columns", x->columns);
+    setView(step, "x", *x);
+    step.items = {ceilDiv(x->columns, tileRows), 0, 0, 0};
+    int64_t elements = x->columns * (isFull ? x->columns : 1);
+    int64_t moments = plan.addBuffer("h." + name, BufferKind::Output,
+                                     {4 * elements, 0, 0, 0});
+    step.args = {{x->buffer, Access::Read}, {moments, Access::ReadWrite}};
+    plan.addStep(std::move(step));
+  }
+  AbstractStep sample =
+      makeStep("select_rows", "_" + Twine(x->columns), StepCount::Logits);
+  set(sample, "columns", x->columns);
+  setView(sample, "x", *x);
+  StepArgument kept{plan.addBuffer("sample." + name, BufferKind::Output,
+                                   {4 * x->columns * limits.logits, 0, 0, 0}),
+                    Access::Write};
+  kept.bytes = Affine{0, 0, 4 * x->columns, 0};
+  sample.args = {{x->buffer, Access::Read}, {select, Access::Read}, kept};
+  plan.addStep(std::move(sample));
+  return success();
+}
+
+/// The rows of a part stay where the next part's `hidden` is filled from; the
+/// last part has none.
+LogicalResult GraphToPlan::lowerReturnOfPart(func::ReturnOp op) {
+  if (op.getNumOperands() == 0)
+    return success();
+  auto view =
+      op.getNumOperands() == 1 ? views.find(op.getOperand(0)) : views.end();
+  if (view == views.end() || view->second.count != StepCount::Rows ||
+      view->second.offset != 0 || view->second.stride != view->second.columns)
+    return op.emitOpError() << "of a part requires one value, whole rows that "
+                               "an operation computes";
+  if (plan.getBuffer(view->second.buffer).kind == BufferKind::Arena)
+    plan.keepRows(view->second.buffer, hidden < 0 ? "hidden" : "hidden.out");
+  return success();
+}
+
 LogicalResult GraphToPlan::lowerReturn(func::ReturnOp op) {
-  auto view = op.getNumOperands() == 1 ? views.find(op.getOperand(0))
-                                       : views.end();
+  if (isPart)
+    return lowerReturnOfPart(op);
+  auto view =
+      op.getNumOperands() == 1 ? views.find(op.getOperand(0)) : views.end();
   if (view == views.end() ||
       plan.getBuffer(view->second.buffer).kind != BufferKind::Output)
     return op.emitOpError() << "requires the logits of a linear";
@@ -570,6 +671,7 @@ LogicalResult GraphToPlan::lower(Operation *op) {
       .Case([&](AttentionOp op) { return lowerAttention(op); })
       .Case([&](AddOp op) { return lowerAdd(op); })
       .Case([&](SelectRowsOp op) { return lowerSelectRows(op); })
+      .Case([&](ObserveOp op) { return lowerObserve(op); })
       .Case([&](func::ReturnOp op) { return lowerReturn(op); })
       .Default([](Operation *op) {
         return op->emitOpError() << "is not served by the CPU target";
@@ -578,7 +680,7 @@ LogicalResult GraphToPlan::lower(Operation *op) {
 
 LogicalResult GraphToPlan::run(StringRef target) {
   Block &body = forward.getBody().front();
-  if (body.getNumArguments() != 3)
+  if (body.getNumArguments() != 3 && !(isPart && body.getNumArguments() == 4))
     return forward.emitOpError()
            << "requires the arguments ids, rows and select";
   for (auto [i, op] : llvm::enumerate(body))
@@ -586,13 +688,20 @@ LogicalResult GraphToPlan::run(StringRef target) {
   ids = plan.addBuffer("ids", BufferKind::Input, {0, 4, 0, 0});
   rows = plan.addBuffer("rows", BufferKind::Input, {0, 8, 0, 0});
   select = plan.addBuffer("select", BufferKind::Input, {0, 0, 4, 0});
-  pageTable = plan.addBuffer(
-      "page_table", BufferKind::Input,
-      {4 * limits.sequences * limits.pagesPerSequence, 0, 0, 0});
+  pageTable =
+      plan.addBuffer("page_table", BufferKind::Input,
+                     {4 * limits.sequences * limits.pagesPerSequence, 0, 0, 0});
   if (failed(collectCache()))
     return failure();
   if (cacheType)
     cache = plan.addBuffer("cache", BufferKind::Cache, {0, 0, 0, pageBytes});
+  if (body.getNumArguments() == 4) {
+    BlockArgument taken = body.getArgument(3);
+    RowView view = plan.addRows("hidden", columnsOf(taken), StepCount::Rows);
+    hidden = view.buffer;
+    plan.keepRows(hidden, "hidden");
+    views[taken] = view;
+  }
   for (Operation &op : body)
     if (failed(lower(&op)))
       return failure();
@@ -637,14 +746,18 @@ private:
       return forward.emitError()
              << "max-rows, sequences and context must be at least 1 and at "
                 "most 2^20, 2^20 and 2^30";
-    auto result = dyn_cast<RankedTensorType>(
-        forward.getNumResults() == 1 ? forward.getResultTypes()[0] : Type());
-    if (!result || result.getRank() != 2 || result.isDynamicDim(1))
-      return forward.emitError() << "requires one result, the logits";
     limits.rows = maxRows;
-    int64_t fitting = (64 << 20) / (4 * result.getDimSize(1));
+    int64_t fitting = maxRows;
+    if (!observes(forward)) {
+      auto result = dyn_cast<RankedTensorType>(
+          forward.getNumResults() == 1 ? forward.getResultTypes()[0] : Type());
+      if (!result || result.getRank() != 2 || result.isDynamicDim(1))
+        return forward.emitError() << "requires one result, the logits";
+      fitting = (64 << 20) / (4 * result.getDimSize(1));
+    }
     limits.logits = std::max<int64_t>(
-        1, std::min<int64_t>(maxRows, maxLogits ? int64_t(maxLogits) : fitting));
+        1,
+        std::min<int64_t>(maxRows, maxLogits ? int64_t(maxLogits) : fitting));
     limits.sequences = sequences;
     limits.pagesPerSequence = ceilDiv(context, pagePositions);
     limits.pages = limits.sequences * limits.pagesPerSequence;

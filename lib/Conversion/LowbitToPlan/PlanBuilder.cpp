@@ -49,6 +49,7 @@ int64_t PlanBuilder::addBuffer(StringRef name, BufferKind kind, Affine bytes,
   buffer.bytes = bytes;
   buffers.push_back(std::move(buffer));
   parameters.push_back(parameter);
+  extents.push_back(bytes);
   return buffers.size() - 1;
 }
 
@@ -80,6 +81,14 @@ RowView PlanBuilder::addRows(StringRef name, int64_t columns, StepCount count,
   return view;
 }
 
+void PlanBuilder::keepRows(int64_t buffer, StringRef name) {
+  PlanBuffer &kept = buffers[buffer];
+  kept.kind = BufferKind::Output;
+  kept.name = name.str();
+  kept.bytes = {kept.bytes.evaluate(limits.rows, limits.logits, limits.pages),
+                0, 0, 0};
+}
+
 void PlanBuilder::addStep(AbstractStep step) {
   steps.push_back(std::move(step));
 }
@@ -108,9 +117,9 @@ void PlanBuilder::placeArena() {
   });
   SmallVector<int64_t> placed;
   for (int64_t i : order) {
-    int64_t size = buffers[i].bytes.evaluate(limits.rows, limits.logits,
-                                             limits.pages) +
-                   bufferSlack;
+    int64_t size =
+        buffers[i].bytes.evaluate(limits.rows, limits.logits, limits.pages) +
+        bufferSlack;
     size = (size + 63) / 64 * 64;
     SmallVector<int64_t> alive;
     for (int64_t other : placed)
@@ -139,9 +148,9 @@ KernelOp PlanBuilder::getKernel(const AbstractStep &step, int64_t bucket) {
     parameters.set("bucket", builder.getI64IntegerAttr(bucket));
     stem += "_m" + std::to_string(bucket);
   }
-  auto key = builder.getArrayAttr(
-      {builder.getStringAttr(step.family),
-       parameters.getDictionary(builder.getContext())});
+  auto key =
+      builder.getArrayAttr({builder.getStringAttr(step.family),
+                            parameters.getDictionary(builder.getContext())});
   KernelOp &kernel = kernels[key];
   if (kernel)
     return kernel;
@@ -167,8 +176,8 @@ void PlanBuilder::writeEntry(int64_t firstRow, int64_t lastRow,
     for (const StepArgument &arg : step.args) {
       indices.push_back(arg.buffer);
       offsets.push_back(arg.offset);
-      llvm::append_range(
-          bytes, numbers(arg.bytes.value_or(buffers[arg.buffer].bytes)));
+      llvm::append_range(bytes,
+                         numbers(arg.bytes.value_or(extents[arg.buffer])));
       access.push_back(accessName(arg.access));
     }
     KernelOp kernel = getKernel(step, bucket);
@@ -197,12 +206,11 @@ PlanOp PlanBuilder::finish(StringRef target,
   for (KernelOp kernel : kernelList)
     scratch = std::max(scratch, scratchBytes(kernel));
 
-  auto plan = PlanOp::create(
-      builder, location, builder.getStringAttr(target),
-      builder.getDenseI64ArrayAttr({limits.rows, limits.logits,
-                                    limits.sequences, limits.pages,
-                                    limits.pagesPerSequence}),
-      builder.getI64IntegerAttr(scratch));
+  auto plan = PlanOp::create(builder, location, builder.getStringAttr(target),
+                             builder.getDenseI64ArrayAttr(
+                                 {limits.rows, limits.logits, limits.sequences,
+                                  limits.pages, limits.pagesPerSequence}),
+                             builder.getI64IntegerAttr(scratch));
   OpBuilder::InsertionGuard guard(builder);
   builder.setInsertionPointToStart(&plan.getBody().emplaceBlock());
   for (size_t i = 0; i < buffers.size(); ++i)

@@ -31,7 +31,7 @@ struct StepArgument {
   int64_t buffer;
   Access access;
   int64_t offset = 0;
-  /// Extent; whole buffer where not given.
+  /// Extent; where not given, the whole buffer (kept rows: those of the batch).
   std::optional<Affine> bytes = std::nullopt;
 };
 
@@ -66,6 +66,9 @@ public:
   /// `bytesPerRow` bytes for each row that `count` counts, in the arena.
   int64_t addRowBytes(llvm::StringRef name, int64_t bytesPerRow,
                       StepCount count);
+  /// Makes rows in the arena an output `name` that outlives the run, with room
+  /// for the largest batch.
+  void keepRows(int64_t buffer, llvm::StringRef name);
   void addStep(AbstractStep step);
   const PlanBuffer &getBuffer(int64_t i) const { return buffers[i]; }
 
@@ -83,6 +86,8 @@ private:
   PlanLimits limits;
   std::vector<PlanBuffer> buffers;
   std::vector<mlir::FlatSymbolRefAttr> parameters;
+  /// What a step uses of each buffer unless it says otherwise.
+  std::vector<Affine> extents;
   std::vector<AbstractStep> steps;
   llvm::StringMap<int64_t> weights;
   llvm::StringMap<int64_t> stems;

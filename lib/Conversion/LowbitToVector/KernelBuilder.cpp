@@ -144,7 +144,7 @@ SmallVector<Value> KernelBuilder::forLoop(
         SmallVector<Value> next = body(i, carried);
         scf::YieldOp::create(builder, location, next);
       });
-  return llvm::to_vector(loop.getResults());
+  return SmallVector<Value>(loop.getResults());
 }
 
 void KernelBuilder::ifThen(Value condition, function_ref<void()> body) {

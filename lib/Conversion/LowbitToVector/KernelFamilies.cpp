@@ -4,10 +4,11 @@
 
 const lowbit::KernelFamily *lowbit::findKernelFamily(llvm::StringRef name) {
   static const KernelFamily *const families[] = {
-      &addFamily,          &attentionFamily, &embeddingFamily,
-      &gateFamily,         &linearFamily,    &quantizeRowsFamily,
-      &rmsNormFamily,      &rotaryCacheFamily, &rotaryTableFamily,
-      &secondMomentsFamily, &selectRowsFamily};
+      &addFamily,          &attentionFamily,   &diagonalMomentsFamily,
+      &embeddingFamily,    &gateFamily,        &linearFamily,
+      &quantizeRowsFamily, &rmsNormFamily,     &rotaryFamily,
+      &rotaryCacheFamily,  &rotaryTableFamily, &secondMomentsFamily,
+      &selectRowsFamily};
   for (const KernelFamily *family : families)
     if (family->name == name)
       return family;

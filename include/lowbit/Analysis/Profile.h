@@ -1,0 +1,57 @@
+//===- Profile.h - What calibration measured --------------------*- C++ -*-===//
+//
+// A profile is a safetensors file (Spec.md, section 8). For each distinct
+// linear input it holds the second moments H = Σ x xᵀ over the calibration
+// tokens as `h.<tensor>`, f32: `[K]`, the diagonal; `[K(K+1)/2]`, the lower
+// triangle with the diagonal, row by row, where the metadata has `moments` =
+// `full`; or
+// `[K, K]`, of which the lower triangle and the diagonal count. `<tensor>` is
+// the checkpoint's name of the weight that reads the input. Linears that share
+// an input share one tensor: the file's metadata maps `h.<other tensor>` to the
+// name of the tensor that is stored.
+//
+//   auto profile = Profile::open("books.profile");
+//   auto h = profile->diagonal({"model.layers.0.self_attn.q_proj.weight"},
+//   256);
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_ANALYSIS_PROFILE_H
+#define LOWBIT_ANALYSIS_PROFILE_H
+
+#include "lowbit/Checkpoint/Safetensors.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lowbit {
+
+/// An opened profile. Reads are const and may run in parallel.
+class Profile {
+public:
+  /// Exit 3 for a file that is no profile: names the tensor and what is wrong.
+  static Result<Profile> open(const std::string &path);
+
+  /// The diagonal of H of the first of `parameters` (fused linears share their
+  /// input) that the profile knows, or nothing where it knows none. Exit 3
+  /// where it does not have `columns` columns, or a value is negative or not
+  /// finite.
+  Result<std::optional<std::vector<float>>>
+  diagonal(const std::vector<std::string> &parameters, int64_t columns) const;
+
+  /// Path and file, for the manifest.
+  const MappedFile &file() const { return container.file(); }
+
+private:
+  explicit Profile(Safetensors container) : container(std::move(container)) {}
+  const TensorEntry *find(const std::string &parameter) const;
+
+  Safetensors container;
+  /// Vectors are lower triangles, not diagonals.
+  bool isPacked = false;
+};
+
+} // namespace lowbit
+
+#endif // LOWBIT_ANALYSIS_PROFILE_H

@@ -1,0 +1,73 @@
+//===- Compile.h - From a model folder to an artifact -----------*- C++ -*-===//
+//
+// The whole way through, as one function: import, the recipe's passes, layout,
+// plan, code generation (in a child process), and last the weights, which are
+// streamed into their places in the output, whose every size is known by then.
+// The output appears whole or not at all.
+//
+//   CompileOptions options;
+//   options.input = "models/books-7m";
+//   options.output = "books.lowbit";
+//   options.recipe = "int4-g64";
+//   Result<std::string> report = compileModel(options);
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_PIPELINES_COMPILE_H
+#define LOWBIT_PIPELINES_COMPILE_H
+
+#include "lowbit/Checkpoint/Error.h"
+#include "lowbit/Pipelines/Stage.h"
+
+#include <atomic>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace lowbit {
+
+/// What to compile, and how.
+struct CompileOptions {
+  /// A model folder, or a module that `emit` wrote.
+  std::string input;
+  /// The model folder of a module; empty: the folder that the module is in.
+  std::string modelFolder;
+  std::string output;
+  /// Name or path; empty: the one that the module was made with.
+  std::string recipe;
+  Stage emit = Stage::Artifact;
+  /// `x86_64`, `aarch64`.
+  std::vector<std::string> targets = {"x86_64"};
+  /// Threads, ≥ 1. Does not change the bytes.
+  unsigned jobs = 1;
+  /// Take up what an interrupted run left.
+  bool resume = false;
+  /// Say sizes, memory and time; write nothing.
+  bool dryRun = false;
+  /// Replace an output that exists.
+  bool force = false;
+  /// Most positions of a sequence; 0: those that the model was made for.
+  int64_t context = 0;
+  /// Cache type, `f16` or `i8`; empty: the recipe's.
+  std::string cache;
+  /// Profile of calibration; empty: none.
+  std::string profile;
+  bool allowUnused = false;
+  bool allowNonfinite = false;
+  /// Where modules of each stage and the kernels' code go; empty: nowhere.
+  std::string dump;
+  bool logJsonLines = false;
+  /// The running program, which generates code when started as a child.
+  std::string program;
+  /// Ends the run early (exit 75, resumable) once true; may be null.
+  const std::atomic<bool> *stop = nullptr;
+};
+
+/// Compiles; the text is for stdout. What goes wrong is one line and an exit
+/// code (Spec.md, section 7); nothing is left behind then, but for a run that
+/// was stopped, which `resume` takes up.
+Result<std::string> compileModel(const CompileOptions &options);
+
+} // namespace lowbit
+
+#endif // LOWBIT_PIPELINES_COMPILE_H

@@ -1,0 +1,59 @@
+//===- Stage.h - The stages of a compilation and their passes ---*- C++ -*-===//
+//
+// A module is at one of the stages of design §2; each is reached from the one
+// before by passes, and left through a gate that checks what it promises.
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_PIPELINES_STAGE_H
+#define LOWBIT_PIPELINES_STAGE_H
+
+#include "lowbit/Checkpoint/Error.h"
+#include "lowbit/Pipelines/Recipe.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "llvm/ADT/StringRef.h"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace lowbit {
+
+/// In order; `--emit=STAGE` and the module attribute `lowbit.stage` name them.
+enum class Stage : uint8_t {
+  Imported,
+  Transformed,
+  Quantized,
+  LaidOut,
+  Materialized,
+  Planned,
+  Lowered,
+  Artifact,
+};
+
+/// `laid-out`, and back.
+llvm::StringRef stageName(Stage stage);
+std::optional<Stage> parseStage(llvm::StringRef name);
+/// All names, for messages.
+std::string listStages();
+
+/// Module attributes that the driver leaves on a module that it writes.
+constexpr llvm::StringLiteral stageAttr = "lowbit.stage";
+constexpr llvm::StringLiteral recipeAttr = "lowbit.recipe";
+constexpr llvm::StringLiteral pipelineAttr = "lowbit.pipeline";
+
+/// The pass pipeline, `builtin.module(…)`, that leads a module from stage `from`
+/// to stage `to`, at most LaidOut: the passes of `recipe` and the fixed ones.
+/// With `gates`, each stage ends in `lowbit-verify-stage`.
+std::string makePipeline(const Recipe &recipe, Stage from, Stage to,
+                         bool gates);
+
+/// Runs a textual pipeline. Errors carry the first diagnostic: exit 2 where the
+/// pipeline or an option of it is not understood, else exit 4.
+Status runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline);
+
+/// Makes the passes that pipelines name known. Call once, in main.
+void registerCompilerPasses();
+
+} // namespace lowbit
+
+#endif // LOWBIT_PIPELINES_STAGE_H

@@ -1,0 +1,370 @@
+//===- LinearAvx2.cpp - Sums by vpmaddubsw ----------------------*- C++ -*-===//
+//
+// `vpmaddubsw` adds two products u8·s8 to an i16 and saturates, so the largest
+// possible sum of every i16 accumulator is tracked while emitting, and before
+// it could exceed 32767 the accumulator is flushed: `vpmaddwd` with a constant
+// widens it to i32 and multiplies it with what its digits count. The constants
+// also join the two planes of 16-bit activations: 256·hi + lo.
+//
+// Digits stay at their bit where the bound allows; those higher up are shifted
+// down first. Codes of 8 bits would fit no bound: LinearAvx2Wide.cpp.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Avx2Lanes.h"
+#include "LinearDot.h"
+#include "llvm/ADT/bit.h"
+#include <map>
+#include <tuple>
+
+using namespace mlir;
+using namespace lowbit;
+
+namespace {
+
+/// Largest |Σ₂ u8·s8| for a code (or masked byte) of at most `code`.
+constexpr int64_t pairBound(int64_t code) { return 2 * 128 * code; }
+constexpr int64_t maxWord = 32767;
+
+class Avx2Dot final : public IntegerDot {
+public:
+  Avx2Dot(const LinearKernel &linear, KernelBuilder &k,
+          const LinearArguments &arguments);
+
+  Sums start() override;
+  Sums accumulate(Sums sums, Value codes, Value column,
+                  int64_t columns) override;
+  Sums finish(Sums sums) override;
+  SmallVector<int64_t> tokenCounts(int64_t tiles) const override;
+  SmallVector<Sums> panelSums(ArrayRef<Value> panels, const PanelPlace &place,
+                              int64_t count, PanelSpan span) override;
+
+private:
+  /// Bits of a vector that are part of a code.
+  struct Part {
+    int64_t vector;
+    /// Bits by which the vector is shifted down (up where negative), then the
+    /// mask of a byte.
+    int down, mask;
+  };
+  /// 4 columns of a block: u8 = code · 2^-unitLog2.
+  struct CodeStep {
+    int64_t column;
+    int unitLog2;
+    llvm::SmallVector<Part, 2> parts; // joined by `or`
+    int64_t largest() const {
+      int64_t bits = 0;
+      for (const Part &part : parts)
+        bits |= part.mask;
+      return bits;
+    }
+  };
+  void makeSteps();
+  /// Sums in i32 are Σ c·q · 2^scaleLog2.
+  int64_t sumIndex(int64_t plane, int64_t half) const {
+    return (linear.combinesPlanes() ? 0 : plane) * 2 + half;
+  }
+  /// Adds an i16 accumulator that counts 2^unit to the i32 sums.
+  void flush(Sums &sums, Value words, int unit, int64_t plane, int64_t half);
+  /// Adds columns whose sums fit the i16 accumulators [unit][plane][half]; a
+  /// null accumulator is zero.
+  void addColumns(SmallVector<Value> &words, Value codes, Value x,
+                  int64_t columns, ArrayRef<int64_t> halves);
+  /// Adds at most `periodColumns` columns to the i32 sums.
+  void addPeriod(Sums &sums, Value codes, Value x, int64_t columns,
+                 ArrayRef<int64_t> halves);
+  size_t wordIndex(const CodeStep &step, int64_t plane, int64_t half) const {
+    size_t unit = llvm::find(units, step.unitLog2) - units.begin();
+    return (unit * 2 + plane) * 2 + half;
+  }
+  int64_t bytesOf(int64_t columns) const {
+    return linear.shape.blocks(columns) * linear.shape.vectors() * 64;
+  }
+  void panelPeriod(SmallVector<Value> &sums, Value panel, Value x,
+                   int64_t count, int64_t steps);
+
+  Avx2Lanes lanes;
+  SmallVector<CodeStep> codeSteps; // of a block
+  SmallVector<int> units;          // distinct values of unitLog2
+  int scaleLog2 = 0;               // the largest −unitLog2
+  /// Columns until an i16 could overflow, and columns that are emitted as one
+  /// piece: short ones, since LLVM moves the broadcasts of long ones to memory.
+  int64_t flushColumns, turnColumns;
+};
+
+} // namespace
+
+/// Digits of several planes are joined to codes where the codes are small,
+/// which halves the multiplications. Else each digit is a code of its own, and
+/// stays at its bit where the bound allows: one shift then serves two digits.
+void Avx2Dot::makeSteps() {
+  const DigitShape &shape = linear.shape;
+  bool isJoined =
+      shape.planes.size() > 1 && 2 * pairBound(shape.maxCode()) <= maxWord;
+  if (isJoined)
+    for (int64_t column = 0; column < shape.columns; column += stepColumns)
+      codeSteps.push_back({column, 0, {}});
+  for (const DigitStep &digit : shape.steps()) {
+    int mask = (1 << digit.bits) - 1;
+    if (isJoined) {
+      codeSteps[digit.column / stepColumns].parts.push_back(
+          {digit.vector, digit.position - digit.weightLog2,
+           mask << digit.weightLog2});
+      continue;
+    }
+    int down = digit.position / (2 * digit.bits) * (2 * digit.bits);
+    if (pairBound(mask << (digit.position - down)) > maxWord)
+      down = digit.position;
+    int up = digit.position - down;
+    codeSteps.push_back({digit.column,
+                         digit.weightLog2 - up,
+                         {{digit.vector, down, mask << up}}});
+  }
+}
+
+Avx2Dot::Avx2Dot(const LinearKernel &linear, KernelBuilder &k,
+                 const LinearArguments &arguments)
+    : IntegerDot(linear, k, arguments), lanes(k) {
+  makeSteps();
+  for (const CodeStep &step : codeSteps) {
+    if (!llvm::is_contained(units, step.unitLog2))
+      units.push_back(step.unitLog2);
+    scaleLog2 = std::max(scaleLog2, -step.unitLog2);
+  }
+  SmallVector<int64_t> bounds(units.size()); // of a block
+  for (const CodeStep &step : codeSteps)
+    bounds[wordIndex(step, 0, 0) / 4] += pairBound(step.largest());
+  int64_t blocks = 1, bound = *llvm::max_element(bounds);
+  assert(bound <= maxWord && "a block fits the i16 sums");
+  while (2 * blocks * bound <= maxWord)
+    blocks *= 2;
+  flushColumns = blocks * linear.shape.columns;
+  turnColumns = flushColumns <= 32
+                    ? flushColumns
+                    : std::max<int64_t>(16, linear.shape.columns);
+}
+
+void Avx2Dot::flush(Sums &sums, Value words, int unit, int64_t plane,
+                    int64_t half) {
+  int factor = 1 << (unit + scaleLog2);
+  if (linear.combinesPlanes() && plane == 0)
+    factor *= 256;
+  assert(factor <= maxWord && "the factor is an i16");
+  Value &sum = sums[sumIndex(plane, half)];
+  Value wide = lanes.multiplyWords(words, lanes.wordConstant(factor));
+  sum = sum ? k.add(sum, wide) : wide;
+}
+
+//===----------------------------------------------------------------------===//
+// In place
+//===----------------------------------------------------------------------===//
+
+Sums Avx2Dot::start() {
+  return Sums(linear.combinesPlanes() ? 2 : 2 * linear.planes,
+              k.zero(lanes.sums()));
+}
+
+Sums Avx2Dot::accumulate(Sums sums, Value codes, Value column,
+                         int64_t columns) {
+  // The bounds of i16 are tracked; that i32 holds a whole sum follows here.
+  assert(linear.sumColumns() * linear.shape.maxCode() * 128 *
+                 (linear.combinesPlanes() ? 256 : 1) <=
+             (int64_t(INT32_MAX) >> scaleLog2) &&
+         "a sum fits i32");
+  Value x = k.offset(row, column);
+  int64_t periods = columns / flushColumns;
+  auto addAll = [&](ArrayRef<int64_t> halves) {
+    auto period = [&](Value index, ValueRange carried) {
+      Sums next(carried);
+      addPeriod(next, k.element(codes, index, bytesOf(flushColumns)),
+                k.element(x, index, flushColumns), flushColumns, halves);
+      return next;
+    };
+    sums = k.forLoop(k.index(0), k.index(periods), 1, sums, period);
+    if (int64_t rest = columns % flushColumns)
+      addPeriod(sums, k.offset(codes, periods * bytesOf(flushColumns)),
+                k.offset(x, periods * flushColumns), rest, halves);
+  };
+  // Both halves share the broadcasts of the activations while the accumulators
+  // leave enough of the 16 registers.
+  if (units.size() * linear.planes * 2 <= 8) {
+    addAll({0, 1});
+  } else {
+    addAll({0});
+    addAll({1});
+  }
+  return sums;
+}
+
+void Avx2Dot::addPeriod(Sums &sums, Value codes, Value x, int64_t columns,
+                        ArrayRef<int64_t> halves) {
+  SmallVector<Value> words(units.size() * 4);
+  int64_t turns = columns / turnColumns;
+  if (turns > 1) {
+    SmallVector<size_t> used;
+    for (size_t u = 0; u < units.size(); ++u)
+      for (int64_t plane = 0; plane < linear.planes; ++plane)
+        for (int64_t half : halves)
+          used.push_back((u * 2 + plane) * 2 + half);
+    auto turn = [&](Value index, ValueRange carried) {
+      SmallVector<Value> next(words.size());
+      for (auto [i, value] : llvm::zip_equal(used, carried))
+        next[i] = value;
+      addColumns(next, k.element(codes, index, bytesOf(turnColumns)),
+                 k.element(x, index, turnColumns), turnColumns, halves);
+      SmallVector<Value> packed;
+      for (size_t i : used)
+        packed.push_back(next[i]);
+      return packed;
+    };
+    SmallVector<Value> initial(used.size(), k.zero(lanes.words()));
+    for (auto [i, value] : llvm::zip_equal(
+             used, k.forLoop(k.index(0), k.index(turns), 1, initial, turn)))
+      words[i] = value;
+  } else {
+    turns = 0;
+  }
+  if (int64_t rest = columns - turns * turnColumns)
+    addColumns(words, k.offset(codes, turns * bytesOf(turnColumns)),
+               k.offset(x, turns * turnColumns), rest, halves);
+  for (size_t i = 0; i < words.size(); ++i)
+    if (words[i])
+      flush(sums, words[i], units[i / 4], i / 2 % 2, i % 2);
+}
+
+void Avx2Dot::addColumns(SmallVector<Value> &words, Value codes, Value x,
+                         int64_t columns, ArrayRef<int64_t> halves) {
+  const DigitShape &shape = linear.shape;
+  for (int64_t block = 0; block < shape.blocks(columns); ++block) {
+    // Vectors by (vector, bits shifted down, half), made when first used.
+    std::map<std::tuple<int64_t, int, int64_t>, Value> vectors;
+    auto vector = [&](int64_t index, int down, int64_t half) {
+      Value &whole = vectors[{index, 0, half}];
+      if (!whole) {
+        int64_t at = (block * shape.vectors() + index) * 64 + half * 32;
+        whole = k.load(lanes.words(), k.offset(codes, at));
+      }
+      Value &shifted = vectors[{index, down, half}];
+      if (!shifted)
+        shifted = down > 0 ? k.shru(whole, down) : k.shl(whole, -down);
+      return shifted;
+    };
+    for (const CodeStep &step : codeSteps) {
+      Value code[2];
+      for (int64_t half : halves)
+        for (const Part &part : step.parts) {
+          Value byte = k.bitcast(byteMask(part.mask, 32), lanes.words());
+          Value bits = k.andi(vector(part.vector, part.down, half), byte);
+          code[half] = code[half] ? k.ori(code[half], bits) : bits;
+        }
+      for (int64_t plane = 0; plane < linear.planes; ++plane) {
+        int64_t at =
+            plane * linear.planeStride() + block * shape.columns + step.column;
+        Value activations = broadcastBytes(k.offset(x, at), 8);
+        for (int64_t half : halves) {
+          Value product = lanes.multiplyBytes(code[half], activations);
+          Value &sum = words[wordIndex(step, plane, half)];
+          sum = sum ? k.add(sum, product) : product;
+        }
+      }
+    }
+  }
+}
+
+Sums Avx2Dot::finish(Sums sums) {
+  Sums result;
+  for (size_t i = 0; i < sums.size(); i += 2) {
+    Value sum = lanes.join(sums[i], sums[i + 1]);
+    result.push_back(scaleLog2 ? k.shrs(sum, scaleLog2) : sum);
+  }
+  return result;
+}
+
+//===----------------------------------------------------------------------===//
+// From a panel: bytes are whole codes
+//===----------------------------------------------------------------------===//
+
+SmallVector<int64_t> Avx2Dot::tokenCounts(int64_t tiles) const {
+  return linear.planes == 1 ? SmallVector<int64_t>{4, 1}
+                            : SmallVector<int64_t>{2, 1};
+}
+
+/// Adds `steps` steps, which the i16 accumulators hold, to the i32 sums
+/// [token][sum][half].
+void Avx2Dot::panelPeriod(SmallVector<Value> &sums, Value panel, Value x,
+                          int64_t count, int64_t steps) {
+  constexpr int64_t unroll = 2; // short: see turnColumns
+  int64_t vectors = count * linear.planes;
+  auto body = [&](Value step, ValueRange carried) {
+    SmallVector<Value> next(carried);
+    Value codes = k.element(panel, step, 64);
+    Value activations = k.element(x, step, stepColumns);
+    for (int64_t u = 0; u < unroll; ++u) {
+      Value code[2];
+      for (int64_t half = 0; half < 2; ++half)
+        code[half] =
+            k.load(lanes.bytes(), k.offset(codes, u * 64 + half * 32), 32);
+      for (int64_t v = 0; v < vectors; ++v) {
+        int64_t at = v * linear.planeStride() + u * stepColumns;
+        Value broadcast = broadcastBytes(k.offset(activations, at), 8);
+        for (int64_t half = 0; half < 2; ++half) {
+          Value &sum = next[v * 2 + half];
+          sum = k.add(sum, lanes.multiplyBytes(code[half], broadcast));
+        }
+      }
+    }
+    return next;
+  };
+  SmallVector<Value> words(vectors * 2, k.zero(lanes.words()));
+  words = k.forLoop(k.index(0), k.index(steps), unroll, words, body);
+  int64_t perToken = start().size();
+  for (int64_t token = 0; token < count; ++token) {
+    Sums here(ArrayRef<Value>(sums).slice(token * perToken, perToken));
+    for (int64_t plane = 0; plane < linear.planes; ++plane)
+      for (int64_t half = 0; half < 2; ++half)
+        flush(here, words[(token * linear.planes + plane) * 2 + half],
+              -scaleLog2, plane, half);
+    llvm::copy(here, sums.begin() + token * perToken);
+  }
+}
+
+SmallVector<Sums> Avx2Dot::panelSums(ArrayRef<Value> panels,
+                                     const PanelPlace &place, int64_t count,
+                                     PanelSpan span) {
+  // Steps until an i16 could overflow, a power of two that divides the span.
+  int64_t limit = maxWord / pairBound(linear.shape.maxCode());
+  int64_t spanSteps =
+      (span.periods ? periodColumns : span.columns) / stepColumns;
+  int64_t steps =
+      std::min<int64_t>(llvm::bit_floor<uint64_t>(limit), spanSteps);
+  assert(steps >= 2 && spanSteps % steps == 0 && "whole periods");
+
+  Value x = activation(place.token, place.column);
+  Value pieces = k.index(spanSteps / steps);
+  if (span.periods)
+    pieces = k.mul(span.periods, pieces);
+  SmallVector<Value> initial(count * start().size(), k.zero(lanes.sums()));
+  SmallVector<Value> sums = k.forLoop(
+      k.index(0), pieces, 1, initial, [&](Value piece, ValueRange carried) {
+        SmallVector<Value> next(carried);
+        panelPeriod(next, k.element(panels[0], piece, steps * 64),
+                    k.element(x, piece, steps * stepColumns), count, steps);
+        return next;
+      });
+  SmallVector<Sums> result;
+  int64_t perToken = sums.size() / count;
+  for (int64_t token = 0; token < count; ++token) {
+    Sums exact;
+    for (int64_t i = 0; i < perToken; i += 2)
+      exact.push_back(lanes.join(sums[token * perToken + i],
+                                 sums[token * perToken + i + 1]));
+    result.push_back(exact);
+  }
+  return result;
+}
+
+std::unique_ptr<IntegerDot>
+lowbit::createAvx2Dot(const LinearKernel &linear, KernelBuilder &k,
+                      const LinearArguments &arguments) {
+  return std::make_unique<Avx2Dot>(linear, k, arguments);
+}

@@ -1,0 +1,47 @@
+//===- LinearSteps.h - Float steps of a linear ------------------*- C++ -*-===//
+//
+// From exact integer sums to y, as Spec.md, section 3 orders the steps. Shared
+// by all walks and instruction families, so that every variant gives the same
+// bits.
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_CONVERSION_LOWBITTOVECTOR_LINEARSTEPS_H
+#define LOWBIT_CONVERSION_LOWBITTOVECTOR_LINEARSTEPS_H
+
+#include "LinearDot.h"
+
+namespace lowbit {
+
+class LinearSteps {
+public:
+  /// Emits what holds for the whole kernel (F').
+  LinearSteps(const LinearKernel &linear, KernelBuilder &k,
+              const LinearArguments &arguments);
+
+  /// Start of a tile of weights.
+  Value tile(Value index);
+  /// 16 scales stored at `pointer`, f32.
+  Value scales(Value pointer);
+  /// 16 stored zero points of b bits at `pointer`, i32.
+  Value zeros(Value pointer);
+  /// Pointer to the sum of plane 0 of `token`, of group or slab `index`.
+  Value sums(Value token, Value index);
+  /// f: the zero point taken off the exact sums Σ c·q (for `half` also the
+  /// factor 2 put on), and the planes joined. `sums` points at the sum of
+  /// plane 0; `zeros` is null where they are not stored.
+  Value toFloat(const Sums &exact, Value sums, Value zeros);
+  /// y of one token and one tile from the total: scales, bias, residual, store
+  /// of the rows that exist. `rowScales` is null for groups; both factors are
+  /// null for float weights.
+  void writeRow(Value token, Value tile, Value total, Value rowScales);
+
+private:
+  const LinearKernel &linear;
+  KernelBuilder &k;
+  const LinearArguments &arguments;
+  Value factor; ///< F' (f32), or null where it is 1
+};
+
+} // namespace lowbit
+
+#endif // LOWBIT_CONVERSION_LOWBITTOVECTOR_LINEARSTEPS_H

@@ -1,0 +1,105 @@
+//===- RowLoops.cpp - Rows of f32, 16 columns at a time ---------*- C++ -*-===//
+
+#include "RowLoops.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+
+using namespace lowbit;
+using namespace mlir;
+
+Value lowbit::rowPointer(KernelBuilder &k, Value buffer, Value row,
+                         const ColumnView &view) {
+  Value first = k.add(k.mul(row, k.index(view.stride)), k.index(view.offset));
+  return k.element(buffer, first, 4);
+}
+
+/// i1 lanes that are true below `lanes`.
+static Value laneMask(KernelBuilder &k, int64_t lanes) {
+  SmallVector<bool> mask(vectorLanes);
+  std::fill_n(mask.begin(), lanes, true);
+  auto type = k.vectorType(k.getBuilder().getI1Type());
+  return arith::ConstantOp::create(k.getBuilder(), k.getLoc(),
+                                   DenseElementsAttr::get(type, mask));
+}
+
+Value lowbit::loadLanes(KernelBuilder &k, Type elementType, Value pointer,
+                        int64_t lanes) {
+  VectorType type = k.vectorType(elementType);
+  Value vector = k.load(type, pointer);
+  if (lanes == vectorLanes)
+    return vector;
+  return k.select(laneMask(k, lanes), vector, k.zero(type));
+}
+
+void lowbit::storeLanes(KernelBuilder &k, Value vector, Value pointer,
+                        int64_t lanes) {
+  if (lanes == vectorLanes)
+    k.store(vector, pointer);
+  else
+    k.storeTail(vector, pointer, lanes);
+}
+
+SmallVector<Value> lowbit::forColumns(
+    KernelBuilder &k, int64_t columns, int64_t unroll, ValueRange initial,
+    function_ref<SmallVector<Value>(Value, int64_t, ValueRange)> body) {
+  int64_t step = unroll * vectorLanes;
+  int64_t whole = columns / step * step;
+  SmallVector<Value> carried(initial);
+  if (whole > 0)
+    carried = k.forLoop(k.index(0), k.index(whole), step, carried,
+                        [&](Value column, ValueRange values) {
+                          SmallVector<Value> next(values);
+                          for (int64_t i = 0; i < unroll; ++i)
+                            next = body(k.add(column, k.index(i * vectorLanes)),
+                                        vectorLanes, next);
+                          return next;
+                        });
+  for (int64_t column = whole; column < columns; column += vectorLanes)
+    carried =
+        body(k.index(column), std::min(vectorLanes, columns - column), carried);
+  return carried;
+}
+
+void lowbit::forColumns(KernelBuilder &k, int64_t columns, int64_t unroll,
+                        function_ref<void(Value, int64_t)> body) {
+  forColumns(k, columns, unroll, {},
+             [&](Value column, int64_t lanes, ValueRange) {
+               body(column, lanes);
+               return SmallVector<Value>();
+             });
+}
+
+Value lowbit::extractLane(KernelBuilder &k, Value vector, int64_t i) {
+  return vector::ExtractOp::create(k.getBuilder(), k.getLoc(), vector, i);
+}
+
+Value lowbit::addLanes(KernelBuilder &k, Value vector) {
+  return vector::ReductionOp::create(k.getBuilder(), k.getLoc(),
+                                     vector::CombiningKind::ADD, vector);
+}
+
+Value lowbit::maxIntegerLanes(KernelBuilder &k, Value vector) {
+  return vector::ReductionOp::create(k.getBuilder(), k.getLoc(),
+                                     vector::CombiningKind::MAXSI, vector);
+}
+
+Value lowbit::maxInteger(KernelBuilder &k, Value a, Value b) {
+  return arith::MaxSIOp::create(k.getBuilder(), k.getLoc(), a, b);
+}
+
+Value lowbit::minInteger(KernelBuilder &k, Value a, Value b) {
+  return arith::MinSIOp::create(k.getBuilder(), k.getLoc(), a, b);
+}
+
+Value lowbit::loadIndex(KernelBuilder &k, Value pointer) {
+  Value narrow = k.load(k.getBuilder().getI32Type(), pointer, /*alignment=*/4);
+  return k.extend(narrow, k.getBuilder().getI64Type(), /*isSigned=*/true);
+}
+
+SmallVector<Value> lowbit::loadArguments(KernelBuilder &k,
+                                         const KernelArguments &arguments,
+                                         int64_t count) {
+  SmallVector<Value> pointers;
+  for (int64_t i = 0; i < count; ++i)
+    pointers.push_back(k.loadArgument(arguments.args, i));
+  return pointers;
+}

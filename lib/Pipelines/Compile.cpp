@@ -1,0 +1,506 @@
+//===- Compile.cpp - From a model folder to an artifact -------------------===//
+
+#include "lowbit/Pipelines/Compile.h"
+#include "CompileInput.h"
+#include "PlanTarget.h"
+#include "WriteArtifact.h"
+#include "WriteWeights.h"
+#include "lowbit/Checkpoint/Message.h"
+#include "lowbit/Runtime/Trust.h"
+#include "lowbit/Target/EmitObject.h"
+#include "lowbit/Target/TargetInfo.h"
+#include "lowbit/Tokenizer/Tokenizer.h"
+#include "lowbit/Transforms/FormatNames.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <sys/resource.h>
+
+using namespace lowbit;
+
+namespace {
+
+std::string print(mlir::ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream(text) << module << "\n";
+  return text;
+}
+
+/// Writes a small file whole or not at all.
+Status writeFile(OutputFile &file, const std::string &text) {
+  if (Status status = file.reserve(text.size()))
+    return status;
+  if (Status status = file.writeAt(0, bytesOf(text)))
+    return status;
+  return file.publish();
+}
+
+Status writeFile(const std::string &path, const std::string &text) {
+  OutputOptions replace;
+  replace.replace = true;
+  Result<OutputFile> file = OutputFile::open(path, replace);
+  if (!file)
+    return file.error();
+  return writeFile(*file, text);
+}
+
+std::string number(const char *format, double value) {
+  char text[64];
+  std::snprintf(text, sizeof(text), format, value);
+  return text;
+}
+
+/// Every dialect that a module may be in, from import to lowered.
+mlir::DialectRegistry makeRegistry() {
+  mlir::DialectRegistry registry;
+  registry.insert<LowbitDialect, mlir::func::FuncDialect>();
+  registerKernelDialects(registry);
+  return registry;
+}
+
+/// One compilation: its state between the steps of `run`.
+class Compilation {
+public:
+  explicit Compilation(const CompileOptions &options)
+      : options(options),
+        context(makeRegistry(), mlir::MLIRContext::Threading::DISABLED),
+        progress(options.logJsonLines),
+        start(std::chrono::steady_clock::now()) {}
+
+  Result<std::string> run();
+
+private:
+  Status checkOptions();
+  Status openOutput();
+  Status load();
+  Result<Recipe> chooseRecipe();
+  Status transform();
+  Status prepareWeights();
+  Status checkTokenizer(const ManifestModel &model);
+  Status planAndGenerate();
+  Result<std::string> emitText(mlir::ModuleOp module, Stage stage);
+  Result<std::string> emitMaterialized();
+  Result<std::string> emitPlanned();
+  Result<std::string> emitArtifact();
+  Result<std::string> describeDryRun(const ArtifactLayout &layout,
+                                     const Manifest &manifest);
+  Status dump(mlir::ModuleOp module, llvm::StringRef name);
+  Status writeLedger(const std::vector<LedgerEntry> &ledger);
+  Fingerprint makeFingerprint(const Container &container,
+                              const std::string &contents) const;
+  bool stopped() const { return options.stop && options.stop->load(); }
+
+  const CompileOptions &options;
+  mlir::MLIRContext context;
+  Progress progress;
+  std::chrono::steady_clock::time_point start;
+  std::optional<OutputFile> output;
+  CompileInput input;
+  std::optional<InputFiles> files;
+  std::optional<FolderBytes> bytes;
+  std::optional<Profile> profile;
+  std::optional<Materializer> materializer;
+  std::vector<TargetOutput> targets;
+};
+
+Status Compilation::checkOptions() {
+  for (const std::string &target : options.targets)
+    if (getVariants(target).empty())
+      return Error{ExitCode::Usage, "--targets: " + quoted(target) +
+                                        " is not known, must be x86_64 or "
+                                        "aarch64"};
+  if (!options.cache.empty())
+    if (Status status = checkCacheType(options.cache))
+      return Error{ExitCode::Usage, "--kv: " + status->message};
+  bool isPlan = options.emit == Stage::Planned || options.emit == Stage::Lowered;
+  if (isPlan && options.targets.size() != 1)
+    return Error{ExitCode::Usage, "--emit=" + stageName(options.emit).str() +
+                                      " goes with one target, --targets has " +
+                                      std::to_string(options.targets.size())};
+  if (options.dryRun && options.emit != Stage::Artifact)
+    return Error{ExitCode::Usage, "--dry-run does not go with --emit=" +
+                                      stageName(options.emit).str() +
+                                      ": it speaks of the artifact"};
+  if (options.dryRun && options.resume)
+    return Error{ExitCode::Usage,
+                 "--dry-run does not go with --resume: it writes nothing"};
+  return std::nullopt;
+}
+
+Status Compilation::openOutput() {
+  if (options.dryRun)
+    return std::nullopt;
+  OutputOptions how;
+  how.replace = options.force;
+  how.resume = options.resume;
+  Result<OutputFile> file = OutputFile::open(options.output, how);
+  if (!file)
+    return file.error();
+  output.emplace(std::move(*file));
+  return std::nullopt;
+}
+
+Status Compilation::load() {
+  Result<CompileInput> loaded = loadInput(context, options);
+  if (!loaded)
+    return loaded.error();
+  input = std::move(*loaded);
+  for (const std::string &note : input.notes)
+    progress.note(note);
+  if (input.stage > options.emit)
+    return Error{ExitCode::Usage,
+                 quoted(options.input) + " is at stage " +
+                     stageName(input.stage).str() + " already, beyond --emit=" +
+                     stageName(options.emit).str()};
+  return std::nullopt;
+}
+
+/// The recipe for a module before the stage quantized: the one that is given, or
+/// that was given when the module was made. Left on the module for later stages.
+Result<Recipe> Compilation::chooseRecipe() {
+  mlir::ModuleOp module = *input.module;
+  mlir::Builder builder(&context);
+  auto stored = module->getAttrOfType<mlir::StringAttr>(recipeAttr);
+  Recipe recipe;
+  if (!options.recipe.empty() || stored) {
+    Result<Recipe> read =
+        options.recipe.empty()
+            ? parseRecipe(stored, "recipe of " + options.input)
+            : readRecipe(options.recipe);
+    if (!read)
+      return read.error();
+    recipe = std::move(*read);
+    module->setAttr(recipeAttr, builder.getStringAttr(recipe.text));
+  } else if (options.emit > Stage::Imported) {
+    return Error{ExitCode::Usage, "--recipe is needed: a file, or one of " +
+                                      llvm::join(getRecipeNames(), ", ")};
+  }
+  if (!options.cache.empty()) {
+    recipe.quantize += recipe.quantize.empty() ? "" : ",";
+    recipe.quantize += "lowbit-set-cache{type=" + options.cache + "}";
+  }
+  if (options.emit > Stage::Imported)
+    module->setAttr(pipelineAttr, builder.getStringAttr(makePipeline(
+                                      recipe, Stage::Imported, Stage::LaidOut,
+                                      /*gates=*/false)));
+  return recipe;
+}
+
+/// The recipe's passes, up to the stage laid-out.
+Status Compilation::transform() {
+  mlir::ModuleOp module = *input.module;
+  Recipe recipe;
+  if (input.stage < Stage::Quantized) {
+    Result<Recipe> chosen = chooseRecipe();
+    if (!chosen)
+      return chosen.error();
+    recipe = std::move(*chosen);
+  } else if (!options.recipe.empty() || !options.cache.empty()) {
+    return Error{ExitCode::Usage,
+                 std::string(options.recipe.empty() ? "--kv" : "--recipe") +
+                     " does not go with a module at stage " +
+                     stageName(input.stage).str() + ": that is decided"};
+  }
+  Stage last = std::min(options.emit, Stage::LaidOut);
+  for (Stage stage = input.stage; stage < last;) {
+    Stage next = static_cast<Stage>(static_cast<int>(stage) + 1);
+    if (Status status =
+            runPipeline(module, makePipeline(recipe, stage, next, true)))
+      return status;
+    stage = next;
+    if (Status status = dump(module, stageName(stage)))
+      return status;
+  }
+  return std::nullopt;
+}
+
+Status Compilation::prepareWeights() {
+  progress.begin("hashing inputs", 0);
+  Result<InputFiles> read = InputFiles::read(input, options);
+  if (!read)
+    return read.error();
+  files.emplace(std::move(*read));
+  progress.end();
+  bytes.emplace(input.weightFolders);
+  if (!options.profile.empty()) {
+    Result<Profile> opened = Profile::open(options.profile);
+    if (!opened)
+      return opened.error();
+    profile.emplace(std::move(*opened));
+  }
+  MaterializeOptions how;
+  how.jobs = options.jobs;
+  how.allowNonfinite = options.allowNonfinite;
+  how.profile = profile ? &*profile : nullptr;
+  how.stop = options.stop;
+  auto made = Materializer::create(*input.module, *bytes, how);
+  if (!made)
+    return made.error();
+  materializer.emplace(std::move(*made));
+  return std::nullopt;
+}
+
+/// Refuses now what the runner would refuse to open.
+Status Compilation::checkTokenizer(const ManifestModel &model) {
+  Result<Tokenizer> tokenizer =
+      Tokenizer::parse(files->tokenizer(), "tokenizer.json");
+  if (!tokenizer)
+    return tokenizer.error();
+  if (tokenizer->vocabularySize() > model.vocabulary)
+    return badInput("tokenizer.json", "",
+                    "has " + std::to_string(tokenizer->vocabularySize()) +
+                        " ids, the model only " +
+                        std::to_string(model.vocabulary));
+  return std::nullopt;
+}
+
+Status Compilation::planAndGenerate() {
+  mlir::ModuleOp module = *input.module;
+  Result<ManifestModel> model = readModelFacts(module, options);
+  if (!model)
+    return model.error();
+  if (Status status = checkTokenizer(*model))
+    return status;
+  std::vector<std::string> names = options.targets;
+  std::sort(names.begin(), names.end());
+  names.erase(std::unique(names.begin(), names.end()), names.end());
+  if (input.stage >= Stage::Planned) {
+    Result<std::string> target = getPlannedTarget(module);
+    if (!target)
+      return target.error();
+    names = {*target};
+  }
+  for (const std::string &name : names) {
+    progress.begin("generating code for " + name, 0);
+    mlir::OwningOpRef<mlir::ModuleOp> planned;
+    if (input.stage < Stage::Planned) {
+      auto made = planTarget(module, name, model->context);
+      if (!made)
+        return made.error();
+      planned = std::move(*made);
+      if (Status status = dump(*planned, "planned." + name))
+        return status;
+    }
+    auto generated = generateTarget(planned ? *planned : module,
+                                    model->vocabulary, options);
+    if (stopped())
+      return Error{ExitCode::Stopped, "stopped before weights were written"};
+    if (!generated)
+      return generated.error();
+    targets.push_back(std::move(*generated));
+    progress.end();
+  }
+  return std::nullopt;
+}
+
+Status Compilation::dump(mlir::ModuleOp module, llvm::StringRef name) {
+  if (options.dump.empty())
+    return std::nullopt;
+  if (std::error_code error =
+          llvm::sys::fs::create_directories(options.dump))
+    return outputError(options.dump, "create", error.value());
+  return writeFile(options.dump + "/" + name.str() + ".mlir", print(module));
+}
+
+Result<std::string> Compilation::emitText(mlir::ModuleOp module, Stage stage) {
+  mlir::Builder builder(&context);
+  module->setAttr(stageAttr, builder.getStringAttr(stageName(stage)));
+  std::string text = print(module);
+  if (Status status = writeFile(*output, text))
+    return *status;
+  return options.output + ": stage " + stageName(stage).str() + ", " +
+         std::to_string(text.size()) + " bytes\n";
+}
+
+Result<std::string> Compilation::emitMaterialized() {
+  if (Status status = prepareWeights())
+    return *status;
+  Container container;
+  for (const StoredParameter &parameter : materializer->parameters())
+    container.addRoom(parameter.name, parameter.size.bytes);
+  if (Status status = container.finish({}))
+    return *status;
+  std::string path = options.output + ".safetensors";
+  OutputOptions how;
+  how.replace = options.force;
+  how.resume = options.resume;
+  Result<OutputFile> file = OutputFile::open(path, how);
+  if (!file)
+    return file.error();
+  WeightTarget target{*file, container, 0, makeFingerprint(container, ""),
+                      options.resume};
+  Result<std::vector<LedgerEntry>> ledger =
+      writeWeights(*materializer, target, progress);
+  if (!ledger)
+    return ledger.error();
+  if (Status status = files->checkUnchanged())
+    return *status;
+  std::vector<int64_t> offsets;
+  for (size_t i = 0; i < container.size(); ++i)
+    offsets.push_back(static_cast<int64_t>(container.offset(i)));
+  replaceByBytes(*input.module, llvm::sys::path::filename(path), "", offsets);
+  if (Status status = file->publish())
+    return *status;
+  if (Status status = writeLedger(*ledger))
+    return *status;
+  return emitText(*input.module, Stage::Materialized);
+}
+
+/// The stages planned and lowered.
+Result<std::string> Compilation::emitPlanned() {
+  mlir::ModuleOp module = *input.module;
+  Result<ManifestModel> model = readModelFacts(module, options);
+  if (!model)
+    return model.error();
+  mlir::OwningOpRef<mlir::ModuleOp> planned;
+  std::string target = options.targets[0];
+  if (input.stage < Stage::Planned) {
+    auto made = planTarget(module, target, model->context);
+    if (!made)
+      return made.error();
+    planned = std::move(*made);
+    module = *planned;
+  } else {
+    Result<std::string> name = getPlannedTarget(module);
+    if (!name)
+      return name.error();
+    target = *name;
+  }
+  if (options.emit == Stage::Lowered && input.stage < Stage::Lowered)
+    if (Status status = lowerTarget(module, target))
+      return *status;
+  return emitText(module, options.emit);
+}
+
+Fingerprint
+Compilation::makeFingerprint(const Container &container,
+                             const std::string &contents) const {
+  std::string inputs;
+  for (const ManifestInput &file : files->list())
+    inputs += file.file + " " + file.sha256 + "\n";
+  auto digest = [](const std::string &text) {
+    return hex(sha256(bytesOf(text)));
+  };
+  return {{"tool", "lowbit " LOWBIT_VERSION},
+          {"inputs", digest(inputs)},
+          {"module", digest(print(*input.module))},
+          {"profile", options.profile.empty() ? "none" : "used"},
+          {"nonfinite", options.allowNonfinite ? "allowed" : "refused"},
+          {"layout", digest(container.header())},
+          {"contents", digest(contents)}};
+}
+
+Status Compilation::writeLedger(const std::vector<LedgerEntry> &ledger) {
+  if (Status status = writeFile(options.output + ".ledger.json",
+                                writeLedgerJson(ledger)))
+    return status;
+  return writeFile(options.output + ".ledger.txt", writeLedgerTable(ledger));
+}
+
+std::string describeBits(const Manifest &manifest) {
+  return number("%.4f", manifest.linearBits) +
+         " complete bits per weight of the linears, " +
+         number("%.4f", manifest.modelBits) + " of the whole model (" +
+         std::to_string(manifest.parameters) + " parameters)\n";
+}
+
+Result<std::string>
+Compilation::describeDryRun(const ArtifactLayout &layout,
+                            const Manifest &manifest) {
+  Result<double> packing = materializer->estimateSeconds(0.5);
+  if (!packing)
+    return packing.error();
+  // Writing and digests go at about 1 GB/s.
+  double seconds = std::chrono::duration<double>(
+                       std::chrono::steady_clock::now() - start)
+                       .count() +
+                   *packing +
+                   static_cast<double>(layout.container.fileBytes()) * 1e-9;
+  struct rusage self, children;
+  getrusage(RUSAGE_SELF, &self);
+  getrusage(RUSAGE_CHILDREN, &children);
+  int64_t memory =
+      std::max<int64_t>(self.ru_maxrss * 1024 + materializer->peakMemory(),
+                        children.ru_maxrss * 1024);
+  return "output: " + std::to_string(layout.container.fileBytes()) +
+         " bytes\npeak memory: " + std::to_string(memory) +
+         " bytes\nestimated time: " + number("%.1f", seconds) + " s\n" +
+         describeBits(manifest);
+}
+
+Result<std::string> Compilation::emitArtifact() {
+  if (Status status = prepareWeights())
+    return *status;
+  if (Status status = planAndGenerate())
+    return *status;
+  auto manifest = makeManifest(*input.module, *files, *materializer, targets,
+                               options);
+  if (!manifest)
+    return manifest.error();
+  std::string contents = writeManifest(*manifest);
+  for (const TargetOutput &target : targets)
+    contents += target.plan + target.code;
+  auto layout = layOutArtifact(*manifest, std::move(targets),
+                               files->tokenizer(), *materializer);
+  if (!layout)
+    return layout.error();
+  if (options.dryRun)
+    return describeDryRun(*layout, *manifest);
+  WeightTarget target{*output, layout->container, layout->firstWeight,
+                      makeFingerprint(layout->container, contents),
+                      options.resume};
+  Result<std::vector<LedgerEntry>> ledger =
+      writeWeights(*materializer, target, progress);
+  if (!ledger)
+    return ledger.error();
+  if (Status status = files->checkUnchanged())
+    return *status;
+  Result<uint8_t *> mapped = output->map();
+  if (!mapped)
+    return mapped.error();
+  Sha256Digest root = writeDigests(*layout, *mapped, progress);
+  if (Status status = output->publish())
+    return *status;
+  Result<std::string> trust = trustFolder();
+  Status recorded = trust ? recordTrust(*trust, root) : trust.error();
+  if (recorded)
+    progress.note("not recorded as trusted, run it with --trust: " +
+                  recorded->message);
+  if (Status status = writeLedger(*ledger))
+    return *status;
+  return options.output + ": " +
+         std::to_string(layout->container.fileBytes()) + " bytes\n" +
+         describeBits(*manifest) + "ledger: " + options.output +
+         ".ledger.json, " + options.output + ".ledger.txt\n";
+}
+
+Result<std::string> Compilation::run() {
+  for (auto step : {&Compilation::checkOptions, &Compilation::openOutput,
+                    &Compilation::load, &Compilation::transform})
+    if (Status status = (this->*step)())
+      return *status;
+  switch (options.emit) {
+  case Stage::Materialized:
+    return emitMaterialized();
+  case Stage::Planned:
+  case Stage::Lowered:
+    return emitPlanned();
+  case Stage::Artifact:
+    return emitArtifact();
+  default:
+    return emitText(*input.module, options.emit);
+  }
+}
+
+} // namespace
+
+Result<std::string> lowbit::compileModel(const CompileOptions &options) {
+  return Compilation(options).run();
+}

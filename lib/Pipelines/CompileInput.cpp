@@ -1,0 +1,205 @@
+//===- CompileInput.cpp - What a compilation starts from ------------------===//
+
+#include "CompileInput.h"
+#include "lowbit/Checkpoint/Hash.h"
+#include "lowbit/Checkpoint/Message.h"
+#include "lowbit/Import/Import.h"
+#include "lowbit/Transforms/Materialize.h"
+#include "mlir/IR/Diagnostics.h"
+#include "mlir/Parser/Parser.h"
+#include "llvm/ADT/SetVector.h"
+#include "llvm/Support/FileSystem.h"
+#include "llvm/Support/Path.h"
+
+#include <algorithm>
+
+using namespace lowbit;
+using llvm::StringRef;
+
+namespace {
+
+/// A module has no bytes of weights; 1 GiB is a model of millions of layers.
+constexpr uint64_t maxModuleBytes = uint64_t(1) << 30;
+/// Brackets that may be open at once; the parser recurses on them.
+constexpr int maxNesting = 256;
+
+Result<CompileInput> importFolder(mlir::MLIRContext &context,
+                                  const CompileOptions &options) {
+  Result<ModelFolder> folder = ModelFolder::open(options.input);
+  if (!folder)
+    return folder.error();
+  Result<ModelConfig> config = readModelConfig(folder->config());
+  if (!config)
+    return config.error();
+  TensorCheckOptions check;
+  check.allowUnused = options.allowUnused;
+  Result<ModelTensors> tensors = checkTensors(*config, *folder, check);
+  if (!tensors)
+    return tensors.error();
+  CompileInput input;
+  auto module =
+      importModel(context, *folder, *config, *tensors, {}, input.notes);
+  if (!module)
+    return module.error();
+  input.module = std::move(*module);
+  input.modelFolder = options.input;
+  input.weightFolders = {options.input};
+  return input;
+}
+
+/// The parser would overflow its stack on a text nested too deep.
+Status checkNesting(StringRef text, const std::string &path) {
+  int depth = 0;
+  bool inString = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    char c = text[i];
+    if (inString) {
+      i += c == '\\' ? 1 : 0;
+      inString = c != '"';
+    } else if (c == '"') {
+      inString = true;
+    } else if (c == '(' || c == '[' || c == '{' || c == '<') {
+      if (++depth > maxNesting)
+        return badInput(path, "",
+                        "has more than " + std::to_string(maxNesting) +
+                            " brackets open at byte " + std::to_string(i));
+    } else if (c == ')' || c == ']' || c == '}' ||
+               (c == '>' && (i == 0 || text[i - 1] != '-'))) {
+      depth = std::max(0, depth - 1);
+    }
+  }
+  return std::nullopt;
+}
+
+Result<CompileInput> readModule(mlir::MLIRContext &context,
+                                const CompileOptions &options) {
+  Result<std::string> text = readFile(options.input, maxModuleBytes);
+  if (!text)
+    return text.error();
+  if (Status status = checkNesting(*text, options.input))
+    return *status;
+  std::string problem;
+  mlir::ScopedDiagnosticHandler handler(
+      &context, [&](mlir::Diagnostic &diagnostic) {
+        if (problem.empty())
+          problem = diagnostic.str();
+        return mlir::success();
+      });
+  CompileInput input;
+  input.module = mlir::parseSourceString<mlir::ModuleOp>(
+      *text, mlir::ParserConfig(&context), options.input);
+  if (!input.module)
+    return badInput(options.input, "",
+                    "is no module: " + escaped(problem, 400));
+  auto name = (*input.module)->getAttrOfType<mlir::StringAttr>(stageAttr);
+  std::optional<Stage> stage =
+      name ? parseStage(name.getValue()) : std::nullopt;
+  if (!stage || *stage == Stage::Artifact)
+    return badInput(options.input, "lowbit.stage",
+                    "does not name the stage of the module, must be one of " +
+                        listStages() + " (before artifact)");
+  input.stage = *stage;
+  std::string gate = ("builtin.module(lowbit-verify-stage{stage=" +
+                      stageName(*stage) + "})")
+                         .str();
+  if (Status status = runPipeline(*input.module, gate))
+    return badInput(options.input, "", status->message);
+  StringRef parent = llvm::sys::path::parent_path(options.input);
+  std::string folder = parent.empty() ? "." : parent.str();
+  input.modelFolder =
+      options.modelFolder.empty() ? folder : options.modelFolder;
+  input.weightFolders = {folder};
+  if (input.modelFolder != folder)
+    input.weightFolders.push_back(input.modelFolder);
+  return input;
+}
+
+} // namespace
+
+Result<CompileInput> lowbit::loadInput(mlir::MLIRContext &context,
+                                       const CompileOptions &options) {
+  if (!llvm::sys::fs::is_directory(options.input))
+    return readModule(context, options);
+  if (!options.modelFolder.empty())
+    return Error{ExitCode::Usage, "--model goes with a module, " +
+                                      quoted(options.input) +
+                                      " is a model folder itself"};
+  return importFolder(context, options);
+}
+
+Status InputFiles::add(Result<MappedFile> file, const std::string &name) {
+  if (!file)
+    return file.error();
+  inputs.push_back({name, static_cast<int64_t>(file->size()),
+                    hex(sha256(file->bytes()))});
+  files.push_back(std::move(*file));
+  return std::nullopt;
+}
+
+Status InputFiles::addModelFiles(const std::string &path) {
+  auto folder = Folder::open(path);
+  if (!folder)
+    return folder.error();
+  if (!(*folder)->has("tokenizer.json") && (*folder)->has("tokenizer.model"))
+    return unsupported(
+        "tokenizer.model", "",
+        "is not read; convert it once: python3 -c \"from transformers import "
+        "AutoTokenizer as T; T.from_pretrained('.').save_pretrained('.')\"");
+  for (const char *name : {"config.json", "tokenizer.json"}) {
+    tokenizerIndex = files.size();
+    if (Status status = add((*folder)->map(name), name))
+      return status;
+  }
+  return std::nullopt;
+}
+
+Result<InputFiles> InputFiles::read(const CompileInput &input,
+                                    const CompileOptions &options) {
+  llvm::SetVector<mlir::StringAttr> weightFiles;
+  mlir::ModuleOp module = *input.module;
+  mlir::Builder builder(module.getContext());
+  module.walk([&](ParameterOp parameter) {
+    if (SourceAttr source = parameter.getSourceAttr())
+      weightFiles.insert(builder.getStringAttr(source.getFile()));
+  });
+  std::vector<std::string> names;
+  for (mlir::StringAttr file : weightFiles)
+    names.push_back(file.str());
+  std::sort(names.begin(), names.end());
+
+  InputFiles result;
+  if (options.emit == Stage::Artifact)
+    if (Status status = result.addModelFiles(input.modelFolder))
+      return *status;
+  for (const std::string &name : names) {
+    for (const std::string &path : input.weightFolders) {
+      auto weights = Folder::open(path);
+      if (!weights)
+        return weights.error();
+      if (!(*weights)->has(name) && path != input.weightFolders.back())
+        continue;
+      if (Status status = result.add((*weights)->map(name), name))
+        return *status;
+      break;
+    }
+  }
+  std::vector<std::string> paths = getGivenFiles(module);
+  if (!options.profile.empty())
+    paths.push_back(options.profile);
+  for (const std::string &path : paths) // Names only: no path is in an output.
+    if (Status status = result.add(MappedFile::open(path),
+                                   llvm::sys::path::filename(path).str()))
+      return *status;
+  return result;
+}
+
+std::string InputFiles::tokenizer() const {
+  return std::string(files[tokenizerIndex].bytes().text());
+}
+
+Status InputFiles::checkUnchanged() const {
+  for (const MappedFile &file : files)
+    if (Status status = file.checkUnchanged())
+      return status;
+  return std::nullopt;
+}

@@ -1,0 +1,57 @@
+//===- CompileInput.h - What a compilation starts from ----------*- C++ -*-===//
+#ifndef LOWBIT_LIB_PIPELINES_COMPILEINPUT_H
+#define LOWBIT_LIB_PIPELINES_COMPILEINPUT_H
+
+#include "lowbit/Checkpoint/ModelFolder.h"
+#include "lowbit/Pipelines/Compile.h"
+#include "lowbit/Runtime/Manifest.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/IR/OwningOpRef.h"
+
+namespace lowbit {
+
+/// A module, its stage, and where the bytes of its parameters are.
+struct CompileInput {
+  mlir::OwningOpRef<mlir::ModuleOp> module;
+  Stage stage = Stage::Imported;
+  /// The model folder, for config.json and the tokenizer.
+  std::string modelFolder;
+  /// Folders to look for weights in, in order.
+  std::vector<std::string> weightFolders;
+  /// What a user should know, one line each.
+  std::vector<std::string> notes;
+};
+
+/// Imports a model folder, or reads a module of an earlier run. Exit 3 for what
+/// is neither, and the errors of the importer.
+Result<CompileInput> loadInput(mlir::MLIRContext &context,
+                               const CompileOptions &options);
+
+/// Names, sizes and digests of every file that decides the output. Keeps the
+/// files mapped, so that `checkUnchanged` tells whether one changed meanwhile.
+class InputFiles {
+public:
+  /// All files with weights that `module` names, the profile and files of given
+  /// codes; for an artifact also config.json and the tokenizer.
+  static Result<InputFiles> read(const CompileInput &input,
+                                 const CompileOptions &options);
+
+  const std::vector<ManifestInput> &list() const { return inputs; }
+  /// The tokenizer.json, whole; artifacts only.
+  std::string tokenizer() const;
+  /// Exit 5 where a file is not what it was.
+  Status checkUnchanged() const;
+
+private:
+  Status add(Result<MappedFile> file, const std::string &name);
+  Status addModelFiles(const std::string &path);
+
+  std::vector<MappedFile> files;
+  std::vector<ManifestInput> inputs;
+  size_t tokenizerIndex = 0;
+};
+
+} // namespace lowbit
+
+#endif // LOWBIT_LIB_PIPELINES_COMPILEINPUT_H

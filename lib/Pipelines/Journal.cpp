@@ -1,0 +1,158 @@
+//===- Journal.cpp - How far an interrupted compilation came --------------===//
+
+#include "lowbit/Pipelines/Journal.h"
+#include "lowbit/Checkpoint/File.h"
+#include "lowbit/Checkpoint/Hash.h"
+#include "lowbit/Checkpoint/JsonField.h"
+#include "lowbit/Checkpoint/Message.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <unistd.h>
+
+using namespace lowbit;
+
+namespace {
+
+constexpr uint64_t maxJournalBytes = uint64_t(1) << 30;
+constexpr JsonLimits lineLimits{uint64_t(1) << 22};
+
+std::string fingerprintLine(const Fingerprint &fingerprint) {
+  JsonValue json = JsonValue::object();
+  for (const auto &[name, value] : fingerprint)
+    json.set(name, value);
+  return writeJson(json);
+}
+
+Status writeLine(int file, const std::string &path, std::string line) {
+  line += '\n';
+  size_t done = 0;
+  while (done < line.size()) {
+    ssize_t count = ::write(file, line.data() + done, line.size() - done);
+    if (count < 0 && errno == EINTR)
+      continue;
+    if (count < 0)
+      return outputError(path, "write", errno);
+    done += count;
+  }
+  return std::nullopt;
+}
+
+/// Complete lines of `text`; a last line without its end does not count.
+std::vector<std::string> splitLines(const std::string &text) {
+  std::vector<std::string> lines;
+  size_t start = 0;
+  for (size_t end; (end = text.find('\n', start)) != std::string::npos;
+       start = end + 1)
+    lines.push_back(text.substr(start, end - start));
+  return lines;
+}
+
+/// The fields in which a journal's fingerprint is not ours.
+std::string differences(const std::string &line,
+                        const Fingerprint &fingerprint) {
+  Result<JsonValue> json = parseJson(line, "journal", lineLimits);
+  if (!json || !json->isObject())
+    return "its first line";
+  std::string fields;
+  for (const auto &[name, value] : fingerprint) {
+    const JsonValue *theirs = json->find(name);
+    if (theirs && theirs->isString() && theirs->asString() == value)
+      continue;
+    fields += (fields.empty() ? "" : ", ") + name;
+  }
+  return fields.empty() ? "its fields" : fields;
+}
+
+} // namespace
+
+std::string Journal::pathFor(const std::string &output) {
+  size_t slash = output.rfind('/');
+  std::string folder =
+      slash == std::string::npos ? "" : output.substr(0, slash + 1);
+  std::string name =
+      slash == std::string::npos ? output : output.substr(slash + 1);
+  return folder + "." + name + ".journal";
+}
+
+Result<Journal> Journal::create(const std::string &output,
+                                const Fingerprint &fingerprint) {
+  Journal journal;
+  journal.path = pathFor(output);
+  ::unlink(journal.path.c_str());
+  journal.file = Descriptor(::open(
+      journal.path.c_str(),
+      O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!journal.file)
+    return outputError(journal.path, "create", errno);
+  if (Status status = writeLine(journal.file.get(), journal.path,
+                                fingerprintLine(fingerprint))) {
+    journal.remove();
+    return *status;
+  }
+  return journal;
+}
+
+Result<std::optional<Journal>>
+Journal::resume(const std::string &output, const Fingerprint &fingerprint) {
+  std::string path = pathFor(output);
+  if (::access(path.c_str(), F_OK) != 0)
+    return std::optional<Journal>();
+  Result<std::string> text = readFile(path, maxJournalBytes);
+  if (!text)
+    return text.error();
+  Journal journal;
+  journal.path = path;
+  journal.lines = splitLines(*text);
+  if (journal.lines.empty()) // Killed before it said anything.
+    return std::optional<Journal>();
+  if (journal.lines[0] != fingerprintLine(fingerprint))
+    return Error{ExitCode::Mismatch,
+                 escaped(path) +
+                     ": is of another compilation, different in " +
+                     differences(journal.lines[0], fingerprint) +
+                     "; without --resume it is made from the start"};
+  journal.lines.erase(journal.lines.begin());
+  journal.file = Descriptor(::open(
+      path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
+  if (!journal.file)
+    return outputError(path, "open", errno);
+  // A kill may have left half a line: what follows must not be glued to it.
+  if (text->back() != '\n')
+    if (Status status = writeLine(journal.file.get(), path, ""))
+      return *status;
+  return std::optional<Journal>(std::move(journal));
+}
+
+std::vector<std::optional<LedgerEntry>> Journal::complete(
+    size_t tensors,
+    const std::function<Bytes(size_t index)> &bytesOf) const {
+  std::vector<std::optional<LedgerEntry>> entries(tensors);
+  for (const std::string &line : lines) {
+    Result<JsonValue> json = parseJson(line, path, lineLimits);
+    if (!json)
+      continue; // Half a line.
+    JsonField root(*json, path);
+    Result<uint64_t> index = root.get("tensor").integer(0);
+    Result<std::string_view> digest = root.get("digest").string();
+    Result<LedgerEntry> entry = ledgerEntryFromJson(root.get("entry"));
+    if (!index || *index >= tensors || !digest || !entry)
+      continue;
+    if (hex(xxh128(bytesOf(*index))) == *digest)
+      entries[*index] = std::move(*entry);
+  }
+  return entries;
+}
+
+Status Journal::append(size_t index, Bytes bytes, const LedgerEntry &entry) {
+  JsonValue json = JsonValue::object();
+  json.set("tensor", index);
+  json.set("digest", hex(xxh128(bytes)));
+  json.set("entry", ledgerEntryToJson(entry));
+  return writeLine(file.get(), path, writeJson(json));
+}
+
+void Journal::remove() {
+  file.close();
+  ::unlink(path.c_str());
+}

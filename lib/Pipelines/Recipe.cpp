@@ -1,0 +1,217 @@
+//===- Recipe.cpp - What is done to a model, as data ----------------------===//
+
+#include "lowbit/Pipelines/Recipe.h"
+#include "lowbit/Checkpoint/File.h"
+#include "lowbit/Checkpoint/JsonField.h"
+#include "lowbit/Checkpoint/Message.h"
+#include "lowbit/IR/Lowbit.h"
+#include "lowbit/Pipelines/Stage.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/BuiltinOps.h"
+#include "mlir/IR/MLIRContext.h"
+#include "mlir/Pass/PassRegistry.h"
+#include "llvm/ADT/STLExtras.h"
+#include "llvm/ADT/StringExtras.h"
+
+using namespace lowbit;
+using llvm::StringRef;
+
+namespace {
+
+constexpr JsonLimits recipeLimits{uint64_t(1) << 20};
+
+struct NamedRecipe {
+  llvm::StringLiteral name;
+  llvm::StringLiteral text;
+};
+
+/// Activations of 16 bits, embedding and head of 8, KV cache f16. The offset of
+/// each width is the one with the smaller error (docs/Measurements.md).
+constexpr NamedRecipe namedRecipes[] = {
+    {"float", R"({"description": "As the checkpoint has it",
+"quantize": [{"lowbit-set-cache": {"type": "f16"}}]})"},
+    {"int8-g64", R"({"description": "8 bits in groups of 64",
+"quantize": [
+{"lowbit-quantize": {"format": "int8-g64", "solver": "search"}},
+{"lowbit-set-cache": {"type": "f16"}}]})"},
+    {"int4-g64",
+     R"({"description": "4 bits in groups of 64; embedding and head 8 bits",
+"quantize": [
+{"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int8-g64", "solver": "search"}},
+{"lowbit-quantize": {"format": "int4-g64", "solver": "search"}},
+{"lowbit-set-cache": {"type": "f16"}}]})"},
+    {"int3-g64",
+     R"({"description": "3 bits in groups of 64; embedding and head 8 bits",
+"quantize": [
+{"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int8-g64", "solver": "search"}},
+{"lowbit-quantize": {"format": "int3-g64-half", "solver": "search"}},
+{"lowbit-set-cache": {"type": "f16"}}]})"},
+    {"int2-g64",
+     R"({"description": "2 bits in groups of 64; embedding and head 8 bits",
+"quantize": [
+{"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int8-g64", "solver": "search"}},
+{"lowbit-quantize": {"format": "int2-g64-half", "solver": "search"}},
+{"lowbit-set-cache": {"type": "f16"}}]})"},
+};
+
+/// Passes that belong to fixed stages or to one part of a recipe only.
+bool belongsTo(StringRef pass, StringRef part) {
+  bool quantizes = pass == "lowbit-quantize" || pass == "lowbit-set-cache";
+  bool isFixed = pass == "lowbit-fuse-linears" ||
+                 pass == "lowbit-outline-parameters" ||
+                 pass == "lowbit-assign-layouts" ||
+                 pass == "lowbit-verify-stage";
+  return pass.starts_with("lowbit-") && !isFixed &&
+         quantizes == (part == "quantize");
+}
+
+/// Whether `text` means itself inside a textual pipeline.
+bool isPlainOption(StringRef text) {
+  return !text.empty() && llvm::all_of(text, [](char c) {
+    return llvm::isAlnum(c) || StringRef("._-+/:=").contains(c);
+  });
+}
+
+/// An option's value as a pipeline spells it.
+Result<std::string> optionText(const JsonField &field) {
+  const JsonValue &value = *field.value();
+  if (value.isBool())
+    return std::string(value.asBool() ? "true" : "false");
+  if (value.isInteger())
+    return writeJson(value);
+  if (value.isString() && isPlainOption(value.asString()))
+    return value.asString();
+  if (!value.isArray() || value.asArray().size() == 0)
+    return field.mustBe("a boolean, an integer, a text of letters, digits and "
+                        "._-+/:= or a list of those");
+  std::string list;
+  for (size_t i = 0; i < value.asArray().size(); ++i) {
+    const JsonField &element = field.at(i);
+    if (element.value()->isArray())
+      return element.mustBe("no list in a list");
+    Result<std::string> text = optionText(element);
+    if (!text)
+      return text.error();
+    list += (i == 0 ? "" : ",") + *text;
+  }
+  return "{" + list + "}";
+}
+
+/// One entry of a part, `{"lowbit-quantize": {…}}`, as a pipeline spells it.
+Result<std::string> passText(const JsonField &entry, StringRef part) {
+  Result<const JsonObject *> object = entry.object();
+  if (!object)
+    return object.error();
+  if ((*object)->size() != 1)
+    return entry.mustBe("an object with one member, the pass");
+  const std::string &pass = (**object)[0].key;
+  if (!mlir::PassInfo::lookup(pass) || !belongsTo(pass, part))
+    return Error{ExitCode::Usage,
+                 entry.bad(quoted(pass) + " is no pass of the part " +
+                           part.str())
+                     .message};
+  JsonField options = entry.get(pass);
+  Result<const JsonObject *> members = options.object();
+  if (!members)
+    return members.error();
+  std::string text;
+  for (const JsonMember &member : **members) {
+    if (!isPlainOption(member.key))
+      return options.bad(quoted(member.key) + " is no name of an option");
+    Result<std::string> value = optionText(options.get(member.key));
+    if (!value)
+      return value.error();
+    text += (text.empty() ? "" : " ") + member.key + "=" + *value;
+  }
+  return pass + "{" + text + "}";
+}
+
+Result<std::string> partText(const JsonField &root, StringRef part) {
+  JsonField field = root.get(part.str());
+  if (field.isAbsent())
+    return std::string();
+  Result<const JsonArray *> entries = field.array();
+  if (!entries)
+    return entries.error();
+  llvm::SmallVector<std::string> passes;
+  for (size_t i = 0; i < (*entries)->size(); ++i) {
+    Result<std::string> pass = passText(field.at(i), part);
+    if (!pass)
+      return pass.error();
+    passes.push_back(*pass);
+  }
+  return llvm::join(passes, ",");
+}
+
+/// Runs the recipe on an empty module: passes check their options before they
+/// look at anything.
+Status checkOptions(const Recipe &recipe) {
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  context.loadDialect<LowbitDialect, mlir::func::FuncDialect>();
+  mlir::OwningOpRef<mlir::ModuleOp> empty =
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+  Status status = runPipeline(
+      *empty, makePipeline(recipe, Stage::Imported, Stage::Quantized, false));
+  if (!status)
+    return std::nullopt;
+  return Error{ExitCode::Usage, "recipe " + recipe.name + ": " +
+                                    status->message};
+}
+
+} // namespace
+
+std::vector<std::string> lowbit::getRecipeNames() {
+  std::vector<std::string> names;
+  for (const NamedRecipe &recipe : namedRecipes)
+    names.push_back(recipe.name.str());
+  return names;
+}
+
+Result<Recipe> lowbit::parseRecipe(StringRef text, const std::string &name) {
+  Result<JsonValue> json = parseJson(text, name, recipeLimits);
+  if (!json)
+    return json.error();
+  JsonField root(*json, name);
+  Result<const JsonObject *> members = root.object();
+  if (!members)
+    return members.error();
+  for (const JsonMember &member : **members)
+    if (member.key != "description" && member.key != "transform" &&
+        member.key != "quantize")
+      return root.bad(quoted(member.key) +
+                      " is not known, a recipe has description, transform and "
+                      "quantize");
+  if (JsonField description = root.get("description"); description.value())
+    if (auto text = description.string(); !text)
+      return text.error();
+  Recipe recipe;
+  recipe.name = name;
+  recipe.text = writeJson(*json);
+  Result<std::string> transform = partText(root, "transform");
+  if (!transform)
+    return transform.error();
+  Result<std::string> quantize = partText(root, "quantize");
+  if (!quantize)
+    return quantize.error();
+  recipe.transform = *transform;
+  recipe.quantize = *quantize;
+  if (Status status = checkOptions(recipe))
+    return *status;
+  return recipe;
+}
+
+Result<Recipe> lowbit::readRecipe(const std::string &nameOrPath) {
+  for (const NamedRecipe &recipe : namedRecipes)
+    if (recipe.name == nameOrPath)
+      return parseRecipe(recipe.text, nameOrPath);
+  bool looksLikePath = StringRef(nameOrPath).contains('/') ||
+                       StringRef(nameOrPath).contains('.');
+  Result<std::string> text = readFile(nameOrPath, recipeLimits.bytes);
+  if (!text && looksLikePath)
+    return text.error();
+  if (!text)
+    return Error{ExitCode::Usage, "recipe " + quoted(nameOrPath) +
+                                      " is neither a file nor one of " +
+                                      llvm::join(getRecipeNames(), ", ")};
+  return parseRecipe(*text, nameOrPath);
+}

@@ -1,0 +1,223 @@
+//===- WriteArtifact.cpp - The artifact from its parts --------------------===//
+
+#include "WriteArtifact.h"
+#include "lowbit/Checkpoint/Message.h"
+#include "lowbit/Conversion/Passes.h"
+#include "lowbit/Runtime/Digest.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/Support/raw_ostream.h"
+
+#include <algorithm>
+#include <cstring>
+
+using namespace lowbit;
+
+namespace {
+
+constexpr llvm::StringLiteral modelAttr = "lowbit.model";
+
+std::string print(mlir::Attribute attribute) {
+  std::string text;
+  if (attribute)
+    llvm::raw_string_ostream(text) << attribute;
+  return text;
+}
+
+std::string print(mlir::ModuleOp module) {
+  std::string text;
+  llvm::raw_string_ostream(text) << module << "\n";
+  return text;
+}
+
+/// Element type of the KV cache, from the graph or from the kernels.
+std::string findCacheType(mlir::ModuleOp module) {
+  std::string type;
+  module.walk([&](mlir::Operation *op) {
+    mlir::TypeAttr cache;
+    if (auto attention = llvm::dyn_cast<AttentionOp>(op))
+      cache = attention.getCacheAttr();
+    else if (auto kernel = llvm::dyn_cast<KernelOp>(op))
+      cache = kernel.getParameters().getAs<mlir::TypeAttr>("cache");
+    if (!cache)
+      return mlir::WalkResult::advance();
+    type = cache.getValue().isF16() ? "f16" : "int8";
+    return mlir::WalkResult::interrupt();
+  });
+  return type;
+}
+
+/// The module with the artifact's own tensors as sources, for the reference
+/// engine. Offsets count from the start of a tensor, so that the text does not
+/// depend on where in the file it will be.
+std::string makeArtifactModule(mlir::ModuleOp module, size_t parameters) {
+  mlir::OwningOpRef<mlir::ModuleOp> copy = module.clone();
+  replaceByBytes(*copy, ".", "weights.",
+                 std::vector<int64_t>(parameters, 0));
+  mlir::Builder builder(module.getContext());
+  (*copy)->setAttr(stageAttr, builder.getStringAttr(
+                                  stageName(Stage::Materialized)));
+  // The manifest has both in fields of their own.
+  (*copy)->removeAttr(recipeAttr);
+  (*copy)->removeAttr(pipelineAttr);
+  return print(*copy);
+}
+
+ManifestTensor describeTensor(const StoredParameter &parameter) {
+  ParameterOp op = parameter.op;
+  mlir::RankedTensorType type = op.getTensorType();
+  ManifestTensor tensor;
+  tensor.name = parameter.name;
+  tensor.format = print(mlir::Attribute(getFormat(type)));
+  tensor.layout = print(mlir::Attribute(op.getLayoutAttr()));
+  tensor.rows = type.getRank() == 0 ? 1 : type.getDimSize(0);
+  tensor.columns = type.getNumElements() / std::max<int64_t>(1, tensor.rows);
+  tensor.bytes = parameter.size.bytes;
+  tensor.payload = parameter.size.payload;
+  tensor.padding = parameter.size.padding;
+  if (auto role = op->getAttrOfType<mlir::StringAttr>("lowbit.role"))
+    tensor.role = role.str();
+  return tensor;
+}
+
+/// Counts of parameters and complete bits from the list of tensors.
+void addFigures(Manifest &manifest) {
+  double linearBytes = 0, allBytes = 0;
+  for (const ManifestTensor &tensor : manifest.tensors) {
+    int64_t weights = tensor.rows * tensor.columns;
+    manifest.parameters += weights;
+    allBytes += static_cast<double>(tensor.bytes);
+    LedgerEntry entry;
+    entry.role = tensor.role;
+    if (!isLinearOfLayer(entry))
+      continue;
+    manifest.linearParameters += weights;
+    linearBytes += static_cast<double>(tensor.bytes);
+  }
+  auto bits = [](double bytes, int64_t weights) {
+    return weights == 0 ? 0 : 8 * bytes / static_cast<double>(weights);
+  };
+  manifest.linearBits = bits(linearBytes, manifest.linearParameters);
+  manifest.modelBits = bits(allBytes, manifest.parameters);
+}
+
+} // namespace
+
+Result<ManifestModel>
+lowbit::readModelFacts(mlir::ModuleOp module, const CompileOptions &options) {
+  auto facts = module->getAttrOfType<mlir::DictionaryAttr>(modelAttr);
+  if (!facts)
+    return badInput(options.input, modelAttr.str(),
+                    "is missing: the module does not say what model it is");
+  Status problem;
+  auto integer = [&](const char *key) -> int64_t {
+    if (auto value = facts.getAs<mlir::IntegerAttr>(key))
+      return value.getInt();
+    if (!problem)
+      problem = badInput(options.input, modelAttr.str() + "." + key,
+                         "is missing, must be an integer");
+    return 0;
+  };
+  ManifestModel model;
+  model.hidden = integer("hidden");
+  model.layers = integer("layers");
+  model.heads = integer("heads");
+  model.kvHeads = integer("kv_heads");
+  model.headDim = integer("head_dim");
+  model.vocabulary = integer("vocabulary");
+  model.context = integer("context");
+  if (problem)
+    return *problem;
+  if (options.context > model.context)
+    return Error{ExitCode::Usage,
+                 "--context " + std::to_string(options.context) +
+                     " is more than the " + std::to_string(model.context) +
+                     " positions that the model was made for"};
+  if (options.context > 0)
+    model.context = options.context;
+  if (auto bos = facts.getAs<mlir::IntegerAttr>("bos"))
+    model.bos = static_cast<int32_t>(bos.getInt());
+  if (auto eos = facts.getAs<mlir::ArrayAttr>("eos"))
+    for (auto id : eos.getAsRange<mlir::IntegerAttr>())
+      model.eos.push_back(static_cast<int32_t>(id.getInt()));
+  model.cache = findCacheType(module);
+  return model;
+}
+
+Result<Manifest> lowbit::makeManifest(mlir::ModuleOp module,
+                                      const InputFiles &inputs,
+                                      const Materializer &materializer,
+                                      const std::vector<TargetOutput> &targets,
+                                      const CompileOptions &options) {
+  Result<ManifestModel> model = readModelFacts(module, options);
+  if (!model)
+    return model.error();
+  Manifest manifest;
+  manifest.tool = "lowbit " LOWBIT_VERSION;
+  manifest.model = std::move(*model);
+  if (auto recipe = module->getAttrOfType<mlir::StringAttr>(recipeAttr))
+    manifest.recipe = recipe.str();
+  if (auto pipeline = module->getAttrOfType<mlir::StringAttr>(pipelineAttr))
+    manifest.pipeline = pipeline.str();
+  manifest.inputs = inputs.list();
+  for (const StoredParameter &parameter : materializer.parameters())
+    manifest.tensors.push_back(describeTensor(parameter));
+  addFigures(manifest);
+  for (const TargetOutput &target : targets)
+    manifest.targets.push_back(target.target);
+  manifest.module =
+      makeArtifactModule(module, materializer.parameters().size());
+  return manifest;
+}
+
+Result<ArtifactLayout>
+lowbit::layOutArtifact(const Manifest &manifest,
+                       std::vector<TargetOutput> targets, std::string tokenizer,
+                       const Materializer &materializer) {
+  ArtifactLayout layout;
+  Container &container = layout.container;
+  container.add("manifest", writeManifest(manifest), ' ');
+  for (TargetOutput &target : targets)
+    container.add("plan." + target.target, std::move(target.plan), ' ');
+  for (TargetOutput &target : targets)
+    container.add("code." + target.target, std::move(target.code), '\0');
+  container.add("tokenizer", std::move(tokenizer), ' ');
+  layout.firstWeight = container.size();
+  for (const StoredParameter &parameter : materializer.parameters())
+    container.addRoom(getWeightTensorName(parameter.name),
+                      parameter.size.bytes);
+  // Sizes of tensors are final before `finish`: offsets are not needed here.
+  uint64_t chunks = 0;
+  for (size_t i = 0; i < container.size(); ++i)
+    chunks += chunkCount(container.roomBytes(i));
+  layout.chunks =
+      container.addRoom("digest.chunks", chunks * chunkDigestBytes);
+  layout.root = container.addRoom("digest.root", sizeof(Sha256Digest),
+                                  /*exact=*/true);
+  if (Status status =
+          container.finish({{"kind", "lowbit"}, {"version", "1"}}))
+    return *status;
+  return layout;
+}
+
+Sha256Digest lowbit::writeDigests(const ArtifactLayout &layout, uint8_t *file,
+                                  Progress &progress) {
+  const Container &container = layout.container;
+  progress.begin("digests", static_cast<int64_t>(container.fileBytes()));
+  ChunkDigests digests;
+  for (size_t i = 0; i < layout.chunks; ++i) {
+    uint64_t size = container.bytes(i);
+    for (uint64_t at = 0; at < size; at += digestChunkBytes) {
+      uint64_t count = std::min(digestChunkBytes, size - at);
+      digests.update({file + container.offset(i) + at, count});
+      progress.advance(static_cast<int64_t>(count));
+    }
+    digests.endTensor();
+  }
+  std::string chunks = digests.tensor();
+  Sha256Digest root = rootDigest(bytesOf(container.header()), bytesOf(chunks));
+  std::memcpy(file + container.offset(layout.chunks), chunks.data(),
+              chunks.size());
+  std::memcpy(file + container.offset(layout.root), root.data(), root.size());
+  progress.end();
+  return root;
+}

@@ -1,0 +1,186 @@
+//===- Linear.cpp - Each row times a weight, transposed ---------*- C++ -*-===//
+//
+// Columns are cut into slabs of 512; Spec.md, section 3, "Linear". Outputs are
+// independent, so the loops run over several of them at once.
+//
+//===----------------------------------------------------------------------===//
+
+#include "GraphOps.h"
+#include "Parallel.h"
+#include "Steps.h"
+
+#include <algorithm>
+#include <cassert>
+
+using namespace lowbit;
+using namespace lowbit::reference;
+
+static constexpr int64_t slabColumns = 512;
+
+//===----------------------------------------------------------------------===//
+// Float weights
+//===----------------------------------------------------------------------===//
+
+/// Outputs that are summed side by side.
+static constexpr int64_t panelRows = 32;
+
+/// Sums one input row over a panel of weights `[k][panelRows]`.
+template <typename T>
+static void sumPanel(const T *panel, const T *x, int64_t columns, T *total) {
+  std::fill_n(total, panelRows, T(0));
+  for (int64_t first = 0; first < columns; first += slabColumns) {
+    int64_t end = std::min(first + slabColumns, columns);
+    T partial[panelRows] = {};
+    for (int64_t k = first; k < end; ++k)
+      for (int64_t n = 0; n < panelRows; ++n)
+        partial[n] = mulAdd(panel[k * panelRows + n], x[k], partial[n]);
+    for (int64_t n = 0; n < panelRows; ++n)
+      total[n] = total[n] + partial[n];
+  }
+}
+
+template <typename T>
+static std::vector<T> linearFloat(RowsView<T> x, const Weight &weight,
+                                  unsigned threads) {
+  std::vector<T> y(x.rows * weight.rows);
+  auto computePanels = [&](int64_t begin, int64_t end) {
+    std::vector<T> panel(weight.columns * panelRows);
+    for (int64_t first = begin * panelRows; first < end * panelRows;
+         first += panelRows) {
+      int64_t count = std::min(panelRows, weight.rows - first);
+      for (int64_t n = 0; n < count; ++n)
+        for (int64_t k = 0; k < weight.columns; ++k)
+          panel[k * panelRows + n] = weight.value<T>(first + n, k);
+      for (int64_t m = 0; m < x.rows; ++m) {
+        T total[panelRows];
+        sumPanel(panel.data(), x.row(m), weight.columns, total);
+        std::copy_n(total, count, &y[m * weight.rows + first]);
+      }
+    }
+  };
+  parallelFor(threads, (weight.rows + panelRows - 1) / panelRows,
+              weight.rows * weight.columns * x.rows, computePanels);
+  return y;
+}
+
+//===----------------------------------------------------------------------===//
+// Integer weights, integer activations
+//===----------------------------------------------------------------------===//
+
+namespace {
+/// Rows of activations as integers: `q = 256 · high + low`, or `low` alone.
+struct IntegerRows {
+  std::vector<int16_t> high, low;
+  std::vector<float> scales;
+};
+} // namespace
+
+static IntegerRows quantizeRows(RowsView<float> x, LinearInput input) {
+  IntegerRows result;
+  result.low.resize(x.rows * x.columns);
+  result.scales.resize(x.rows);
+  float limit = input == LinearInput::I16 ? 32639 : 127;
+  for (int64_t m = 0; m < x.rows; ++m)
+    result.scales[m] =
+        quantizeRow(x.row(m), x.columns, limit, &result.low[m * x.columns]);
+  if (input == LinearInput::I8)
+    return result;
+  result.high.resize(result.low.size());
+  for (size_t i = 0; i < result.low.size(); ++i) {
+    int q = result.low[i];
+    int high = (q + 128) >> 8;
+    result.high[i] = static_cast<int16_t>(high);
+    result.low[i] = static_cast<int16_t>(q - 256 * high);
+  }
+  return result;
+}
+
+/// Exact: at most 512 · 255 · 128 < 2^24.
+static int32_t dot(const int16_t *a, const int16_t *b, int64_t count) {
+  int32_t sum = 0;
+  for (int64_t i = 0; i < count; ++i)
+    sum += int32_t(a[i]) * int32_t(b[i]);
+  return sum;
+}
+
+/// Σ over slabs and groups for output n and one row of activations (`high` is
+/// null for int8): `total` of Spec.md.
+static float sumGroups(const IntegerSteps &integers, int64_t columns, int64_t n,
+                       const int16_t *high, const int16_t *low) {
+  const int16_t *steps = &integers.steps[n * columns];
+  const float *scales = &integers.scales[n * integers.groups];
+  int64_t group = integers.wholeRow ? slabColumns : integers.group;
+  float total = 0;
+  for (int64_t slab = 0; slab < columns; slab += slabColumns) {
+    int64_t slabEnd = std::min(slab + slabColumns, columns);
+    float partial = 0;
+    for (int64_t first = slab; first < slabEnd; first += group) {
+      int64_t count = std::min(group, slabEnd - first);
+      float f = float(dot(steps + first, low + first, count));
+      if (high)
+        f = mulAdd(float(dot(steps + first, high + first, count)), 256.0f, f);
+      partial =
+          integers.wholeRow ? f : mulAdd(f, scales[first / group], partial);
+    }
+    total = total + partial;
+  }
+  return total;
+}
+
+static std::vector<float> linearInteger(RowsView<float> x, const Weight &weight,
+                                        LinearInput input, unsigned threads) {
+  const IntegerSteps &integers = *weight.integers;
+  IntegerRows rows = quantizeRows(x, input);
+  float factor = integers.half ? integers.factor / 2 : integers.factor;
+  std::vector<float> y(x.rows * weight.rows);
+  auto computeOutputs = [&](int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n)
+      for (int64_t m = 0; m < x.rows; ++m) {
+        const int16_t *high =
+            rows.high.empty() ? nullptr : &rows.high[m * x.columns];
+        float total =
+            sumGroups(integers, x.columns, n, high, &rows.low[m * x.columns]);
+        float a = rows.scales[m] * factor;
+        y[m * weight.rows + n] =
+            integers.wholeRow ? (total * integers.scales[n]) * a : total * a;
+      }
+  };
+  parallelFor(threads, weight.rows, weight.rows * weight.columns * x.rows,
+              computeOutputs);
+  return y;
+}
+
+//===----------------------------------------------------------------------===//
+// Both
+//===----------------------------------------------------------------------===//
+
+static std::vector<float> product(RowsView<float> x, const Weight &weight,
+                                  LinearInput input, unsigned threads) {
+  if (input == LinearInput::F32)
+    return linearFloat(x, weight, threads);
+  assert(weight.integers && "linear_c3");
+  return linearInteger(x, weight, input, threads);
+}
+
+static std::vector<double> product(RowsView<double> x, const Weight &weight,
+                                   LinearInput, unsigned threads) {
+  return linearFloat(x, weight, threads);
+}
+
+template <typename T>
+std::vector<T> reference::linear(RowsView<T> x, const Weight &weight,
+                                 const Weight *bias, LinearInput input,
+                                 unsigned threads) {
+  std::vector<T> y = product(x, weight, input, threads);
+  if (bias)
+    for (size_t i = 0; i < y.size(); ++i)
+      y[i] = y[i] + bias->value<T>(0, i % weight.rows);
+  return y;
+}
+
+template std::vector<float> reference::linear(RowsView<float>, const Weight &,
+                                              const Weight *, LinearInput,
+                                              unsigned);
+template std::vector<double> reference::linear(RowsView<double>, const Weight &,
+                                               const Weight *, LinearInput,
+                                               unsigned);

@@ -1,0 +1,203 @@
+//===- ParameterOps.cpp - Evaluate the weight side --------------*- C++ -*-===//
+
+#include "ParameterOps.h"
+#include "Elements.h"
+#include "StoredWeights.h"
+
+#include "lowbit/Checkpoint/Message.h"
+#include "mlir/IR/Matchers.h"
+#include "llvm/ADT/TypeSwitch.h"
+
+using namespace mlir;
+using namespace lowbit;
+using namespace lowbit::reference;
+
+//===----------------------------------------------------------------------===//
+// Bytes to numbers
+//===----------------------------------------------------------------------===//
+
+static float decodeElement(Type type, const uint8_t *bytes) {
+  if (type.isF32())
+    return loadF32(bytes);
+  return type.isF16() ? decodeF16(load16(bytes)) : decodeBF16(load16(bytes));
+}
+
+/// An empty weight of the shape of `type`.
+static Weight shapedWeight(RankedTensorType type) {
+  Weight weight;
+  weight.isVector = type.getRank() == 1;
+  weight.rows = weight.isVector ? 1 : type.getDimSize(0);
+  weight.columns = type.getShape().back();
+  return weight;
+}
+
+Weight reference::decodeRowMajor(RankedTensorType type, Bytes bytes) {
+  Weight weight = shapedWeight(type);
+  int64_t size = type.getElementTypeBitWidth() / 8;
+  weight.values.resize(weight.rows * weight.columns);
+  for (size_t i = 0; i < weight.values.size(); ++i)
+    weight.values[i] =
+        decodeElement(type.getElementType(), bytes.data + i * size);
+  return weight;
+}
+
+Result<Weight> reference::decodeFloatTiles(RankedTensorType type, Bytes bytes,
+                                           llvm::StringRef name) {
+  Weight weight = shapedWeight(type);
+  int64_t size = type.getElementTypeBitWidth() / 8;
+  uint64_t tileBytes = (weight.columns * 16 * size + 63) / 64 * 64;
+  uint64_t needed = (weight.rows + 15) / 16 * tileBytes;
+  if (bytes.size != needed)
+    return badInput(name.str(), "",
+                    "has " + std::to_string(bytes.size) +
+                        " bytes, its type and layout need " +
+                        std::to_string(needed));
+  weight.values.reserve(weight.rows * weight.columns);
+  for (int64_t n = 0; n < weight.rows; ++n)
+    for (int64_t k = 0; k < weight.columns; ++k)
+      weight.values.push_back(
+          decodeElement(type.getElementType(), bytes.data + n / 16 * tileBytes +
+                                                   (k * 16 + n % 16) * size));
+  return weight;
+}
+
+//===----------------------------------------------------------------------===//
+// Parameters
+//===----------------------------------------------------------------------===//
+
+Result<WeightPtr> Parameters::get(llvm::StringRef name) {
+  auto parameter = symbols.lookup<ParameterOp>(name);
+  if (!parameter)
+    return badInput("module", "@" + name.str(), "is not a parameter");
+  auto [entry, isNew] = decoded.try_emplace(name);
+  if (!isNew && !entry->second)
+    return badInput("module", "@" + name.str(), "is computed from itself");
+  if (!isNew)
+    return entry->second;
+
+  Result<WeightPtr> weight = WeightPtr();
+  if (parameter.getSource()) {
+    Result<Weight> read = this->read(parameter);
+    weight = read ? Result<WeightPtr>(
+                        std::make_shared<const Weight>(std::move(*read)))
+                  : Result<WeightPtr>(read.error());
+  } else {
+    weight = compute(parameter);
+  }
+  // A computed one may have grown the map.
+  if (weight)
+    decoded[name] = *weight;
+  else
+    decoded.erase(name);
+  return weight;
+}
+
+Result<Weight> Parameters::read(ParameterOp parameter) {
+  Result<Bytes> found = bytes.find(*parameter.getSource());
+  if (!found)
+    return found.error();
+  RankedTensorType type = parameter.getTensorType();
+  llvm::StringRef name = parameter.getSymName();
+  if (auto format = llvm::dyn_cast_or_null<IntAttr>(type.getEncoding()))
+    return decodeIntegerTiles(type, format, *found, name);
+  if (type.getEncoding())
+    return unsupported("module", "@" + name.str(),
+                       "has a format that the interpreter does not know");
+  if (type.getRank() != 1 && type.getRank() != 2)
+    return unsupported("module", "@" + name.str(),
+                       "has " + std::to_string(type.getRank()) +
+                           " dimensions, must have 1 or 2");
+  if (parameter.getLayoutAttr() && type.getRank() == 2)
+    return decodeFloatTiles(type, *found, name);
+  return decodeRowMajor(type, *found);
+}
+
+Result<WeightPtr> Parameters::compute(ParameterOp parameter) {
+  llvm::DenseMap<Value, WeightPtr> values;
+  for (Operation &op : parameter.getInit().front()) {
+    if (auto yield = llvm::dyn_cast<YieldOp>(op))
+      return values.lookup(yield.getValue());
+    Result<WeightPtr> result = WeightPtr();
+    Attribute constant;
+    if (auto weight = llvm::dyn_cast<WeightOp>(op)) {
+      result = get(weight.getParameter());
+    } else if (matchPattern(&op, m_Constant(&constant))) {
+      result = weightOfConstant(constant);
+    } else {
+      llvm::SmallVector<WeightPtr> operands;
+      for (Value operand : op.getOperands())
+        operands.push_back(values.lookup(operand));
+      result = evaluateWeightOp(&op, operands, parameter.getSymName());
+    }
+    if (!result)
+      return result;
+    values[op.getResult(0)] = *result;
+  }
+  llvm_unreachable("parameter_c2");
+}
+
+//===----------------------------------------------------------------------===//
+// Operations
+//===----------------------------------------------------------------------===//
+
+static Weight concat(llvm::ArrayRef<WeightPtr> inputs) {
+  Weight result = *inputs.front();
+  for (const WeightPtr &input : inputs.drop_front()) {
+    result.values.insert(result.values.end(), input->values.begin(),
+                         input->values.end());
+    (result.isVector ? result.columns : result.rows) +=
+        result.isVector ? input->columns : input->rows;
+  }
+  return result;
+}
+
+static Result<Weight> quantize(QuantizeOp op, const Weight &input,
+                               llvm::StringRef name) {
+  auto type = llvm::cast<RankedTensorType>(op.getResult().getType());
+  auto format = llvm::dyn_cast<IntAttr>(type.getEncoding());
+  if (!format)
+    return unsupported("module", "@" + name.str(),
+                       "has a format that the interpreter does not know");
+  if (op.getSolver() != "nearest")
+    return unsupported("module", "@" + name.str(),
+                       "is quantized by the solver " +
+                           quoted(op.getSolver().str()) +
+                           ", the interpreter evaluates only \"nearest\": "
+                           "materialize the module first");
+  return quantizeNearest(input, format, name);
+}
+
+Result<WeightPtr>
+reference::evaluateWeightOp(Operation *op, llvm::ArrayRef<WeightPtr> operands,
+                            llvm::StringRef name) {
+  Result<Weight> weight = Weight();
+  if (llvm::isa<ConcatOp>(op))
+    weight = concat(operands);
+  else if (auto quantizeOp = llvm::dyn_cast<QuantizeOp>(op))
+    weight = quantize(quantizeOp, *operands.front(), name);
+  else
+    return unsupported("module", "@" + name.str(),
+                       "has an operation that the interpreter does not know: " +
+                           op->getName().getStringRef().str());
+  if (!weight)
+    return weight.error();
+  return std::make_shared<const Weight>(std::move(*weight));
+}
+
+Result<WeightPtr> reference::weightOfConstant(Attribute value) {
+  auto elements = llvm::dyn_cast<DenseFPElementsAttr>(value);
+  auto type = elements ? llvm::dyn_cast<RankedTensorType>(elements.getType())
+                       : RankedTensorType();
+  if (!type || type.getRank() < 1 || type.getRank() > 2)
+    return unsupported("module", "constant",
+                       "a weight is a dense vector or matrix of floats");
+  Weight weight = shapedWeight(type);
+  weight.values.reserve(elements.getNumElements());
+  for (llvm::APFloat element : elements.getValues<llvm::APFloat>()) {
+    bool losesInfo;
+    element.convert(llvm::APFloat::IEEEsingle(),
+                    llvm::APFloat::rmNearestTiesToEven, &losesInfo);
+    weight.values.push_back(element.convertToFloat());
+  }
+  return std::make_shared<const Weight>(std::move(weight));
+}

@@ -1,0 +1,39 @@
+//===- StoredWeights.h - Bytes of a parameter to a Weight -------*- C++ -*-===//
+#ifndef LOWBIT_REFERENCE_STOREDWEIGHTS_H
+#define LOWBIT_REFERENCE_STOREDWEIGHTS_H
+
+#include "lowbit/Checkpoint/Bytes.h"
+#include "lowbit/Checkpoint/Error.h"
+#include "lowbit/IR/Lowbit.h"
+#include "lowbit/Reference/Weight.h"
+
+namespace lowbit::reference {
+
+/// A row-major tensor of f32, f16 or bf16, widened. `bytes` has its size.
+Weight decodeRowMajor(mlir::RankedTensorType type, Bytes bytes);
+
+/// A float matrix in tiles of 16 rows: `[tile][k][row in tile]`, each tile
+/// padded to 64 bytes.
+Result<Weight> decodeFloatTiles(mlir::RankedTensorType type, Bytes bytes,
+                                llvm::StringRef name);
+
+/// A grouped-integer matrix in tiles (Spec.md, section 2). Exit 3 where the
+/// buffer has another size or a scale is negative or not finite; `name` is the
+/// parameter's.
+Result<Weight> decodeIntegerTiles(mlir::RankedTensorType type, IntAttr format,
+                                  Bytes bytes, llvm::StringRef name);
+
+/// Rounds a float matrix to `format` with the solver `nearest` (Spec.md, 1.1).
+/// Exit 3 where a weight is not finite or a scale overflows f16.
+Result<Weight> quantizeNearest(const Weight &input, IntAttr format,
+                               llvm::StringRef name);
+
+/// An IntegerSteps of `format` for a rows x columns matrix, all zero.
+IntegerSteps emptySteps(IntAttr format, int64_t rows, int64_t columns);
+
+/// c − z, or 2c − (2^b − 1) for offset `half`. `zero` counts for `stored`.
+int16_t stepOf(IntAttr format, int code, int zero);
+
+} // namespace lowbit::reference
+
+#endif // LOWBIT_REFERENCE_STOREDWEIGHTS_H

@@ -1,0 +1,345 @@
+//===- Materialize.cpp - The one writer of weight bytes -------------------===//
+
+#include "lowbit/Transforms/Materialize.h"
+#include "WeightJob.h"
+#include "lowbit/Checkpoint/Message.h"
+#include "lowbit/Numerics/FloatLayout.h"
+#include "lowbit/Numerics/Packing.h"
+#include "mlir/Dialect/Func/IR/FuncOps.h"
+#include "mlir/IR/Builders.h"
+#include "llvm/ADT/DenseSet.h"
+#include "llvm/ADT/SetVector.h"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <map>
+#include <mutex>
+#include <pthread.h>
+
+using namespace lowbit;
+
+//===----------------------------------------------------------------------===//
+// What is stored
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+std::optional<StoredSize> sizeOf(ParameterOp parameter) {
+  mlir::RankedTensorType type = parameter.getTensorType();
+  if (FormatInterface format = getFormat(type))
+    return format.getStoredSize(type.getDimSize(0), type.getDimSize(1));
+  if (parameter.getLayoutAttr() && type.getRank() == 2)
+    return storedSize(getStorageType(type.getElementType()),
+                      type.getDimSize(0), type.getDimSize(1));
+  std::optional<int64_t> payload =
+      ParameterOp::getStoredBytes(type, parameter.getLayoutAttr());
+  int64_t bytes;
+  if (!payload || __builtin_add_overflow(*payload, tileAlignment - 1, &bytes))
+    return std::nullopt;
+  bytes -= bytes % tileAlignment;
+  return StoredSize{bytes, *payload, bytes - *payload};
+}
+
+/// Names that graph and plans use; chains of parameters do not count.
+llvm::DenseSet<mlir::StringAttr> findUsedNames(mlir::ModuleOp module) {
+  llvm::DenseSet<mlir::StringAttr> used;
+  module.walk([&](mlir::Operation *op) {
+    if (auto weight = llvm::dyn_cast<WeightOp>(op)) {
+      if (!weight->getParentOfType<ParameterOp>())
+        used.insert(weight.getParameterAttr().getAttr());
+    } else if (auto buffer = llvm::dyn_cast<BufferOp>(op)) {
+      if (mlir::FlatSymbolRefAttr name = buffer.getParameterAttr())
+        used.insert(name.getAttr());
+    }
+  });
+  return used;
+}
+
+} // namespace
+
+Result<std::vector<StoredParameter>>
+lowbit::getStoredParameters(mlir::ModuleOp module) {
+  llvm::DenseSet<mlir::StringAttr> used = findUsedNames(module);
+  std::vector<StoredParameter> stored;
+  for (auto parameter : module.getOps<ParameterOp>()) {
+    if (!used.contains(parameter.getSymNameAttr()))
+      continue;
+    std::optional<StoredSize> size = sizeOf(parameter);
+    if (!size)
+      return unsupported("module", parameter.getSymName().str(),
+                         "is larger than 2^63 bytes");
+    stored.push_back({parameter, parameter.getSymName().str(), *size});
+  }
+  return stored;
+}
+
+std::vector<std::string> lowbit::getGivenFiles(mlir::ModuleOp module) {
+  llvm::SetVector<mlir::StringAttr> files;
+  module.walk([&](QuantizeOp quantize) {
+    mlir::DictionaryAttr choices = quantize.getOptionsAttr();
+    if (quantize.getSolver() == "given" && choices)
+      if (auto file = choices.getAs<mlir::StringAttr>("file"))
+        files.insert(file);
+  });
+  std::vector<std::string> names;
+  for (mlir::StringAttr file : files)
+    names.push_back(file.str());
+  return names;
+}
+
+void lowbit::replaceByBytes(mlir::ModuleOp module, llvm::StringRef file,
+                            llvm::StringRef prefix,
+                            const std::vector<int64_t> &offsets) {
+  llvm::DenseSet<mlir::StringAttr> used = findUsedNames(module);
+  size_t index = 0;
+  for (auto parameter :
+       llvm::make_early_inc_range(module.getOps<ParameterOp>())) {
+    if (!used.contains(parameter.getSymNameAttr())) {
+      parameter.erase();
+      continue;
+    }
+    parameter.getInit().getBlocks().clear();
+    int64_t bytes = *ParameterOp::getStoredBytes(parameter.getTensorType(),
+                                                 parameter.getLayoutAttr());
+    std::string tensor = (prefix + parameter.getSymName()).str();
+    parameter.setSourceAttr(SourceAttr::get(module.getContext(), file, tensor,
+                                            offsets[index++], bytes));
+  }
+}
+
+//===----------------------------------------------------------------------===//
+// A run
+//===----------------------------------------------------------------------===//
+
+namespace {
+
+/// A block of a job to scan or to pack.
+struct Task {
+  WeightJob *job;
+  size_t parameter;
+  int64_t block;
+  bool isScan;
+};
+
+/// The tasks of one run and how far it is. Tasks are handed out in order, so
+/// that a pack task may wait for the scans of its tensor: they run already.
+class Run {
+public:
+  Run(const MaterializeOptions &options, WeightSink &sink)
+      : options(options), sink(sink) {}
+
+  void add(WeightJob &job, size_t parameter) {
+    job.results.assign(job.blocks, {});
+    job.scansLeft = job.needsScan() ? job.blocks : 0;
+    job.packsLeft = job.blocks;
+    for (int64_t block = 0; job.needsScan() && block < job.blocks; ++block)
+      tasks.push_back({&job, parameter, block, true});
+    for (int64_t block = 0; block < job.blocks; ++block)
+      tasks.push_back({&job, parameter, block, false});
+  }
+
+  /// Works until nothing is left; one call on each thread.
+  void work() {
+    TilePacker packer;
+    while (!failed.load(std::memory_order_relaxed)) {
+      size_t index = next.fetch_add(1);
+      if (index >= tasks.size())
+        return;
+      if (options.stop && options.stop->load(std::memory_order_relaxed))
+        return fail(index, Error{ExitCode::Stopped, "stopped"});
+      Task &task = tasks[index];
+      Status status = task.isScan ? scan(task, packer) : pack(task, packer);
+      if (status)
+        fail(index, *status);
+    }
+  }
+
+  Status result() const { return error; }
+
+private:
+  Status scan(Task &task, TilePacker &packer) {
+    WeightJob &job = *task.job;
+    if (Status status = packer.scan(job, task.block))
+      return status;
+    std::lock_guard<std::mutex> lock(mutex);
+    if (--job.scansLeft != 0)
+      return std::nullopt;
+    float largest = 0;
+    for (const BlockResult &result : job.results)
+      largest = std::max(largest, result.maximalScale);
+    job.factor = tensorFactor(largest);
+    scanned.notify_all();
+    return std::nullopt;
+  }
+
+  Status pack(Task &task, TilePacker &packer) {
+    WeightJob &job = *task.job;
+    if (job.needsScan()) {
+      std::unique_lock<std::mutex> lock(mutex);
+      scanned.wait(lock, [&] { return job.scansLeft == 0 || failed; });
+      if (failed)
+        return std::nullopt;
+    }
+    uint8_t *out = sink.bytes(task.parameter);
+    if (Status status = packer.pack(job, task.block, out))
+      return status;
+    sink.progressed(job.blockWeights(task.block));
+    if (--job.packsLeft != 0)
+      return std::nullopt;
+    if (job.kind == WeightJob::Kind::Integers && job.format.hasFactor())
+      packTrailer(job.factor, out + job.tiles * job.tileBytes);
+    std::lock_guard<std::mutex> lock(finishing);
+    return sink.finished(task.parameter, finish(job));
+  }
+
+  /// The ledger's record: sums of the blocks from the top down.
+  LedgerEntry finish(const WeightJob &job) {
+    LedgerEntry entry = job.entry;
+    ErrorSums sums;
+    for (const BlockResult &result : job.results) {
+      sums.add(result.sums);
+      entry.nonfinite += result.nonfinite;
+      entry.seconds += result.seconds;
+    }
+    auto ratio = [](double error, double energy) {
+      return energy == 0 ? 0.0 : error / energy;
+    };
+    if (job.kind != WeightJob::Kind::Copied)
+      entry.weightError = ratio(sums.error, sums.energy);
+    if (job.importance)
+      entry.outputError = ratio(sums.weightedError, sums.weightedEnergy);
+    return entry;
+  }
+
+  /// Keeps the error of the first task in order. Tasks before it were handed
+  /// out before it and still report theirs, so that it does not depend on
+  /// threads.
+  void fail(size_t index, Error problem) {
+    std::lock_guard<std::mutex> lock(mutex);
+    if (!error || index < errorTask) {
+      error = std::move(problem);
+      errorTask = index;
+    }
+    failed = true;
+    scanned.notify_all();
+  }
+
+  const MaterializeOptions &options;
+  WeightSink &sink;
+  std::vector<Task> tasks;
+  std::atomic<size_t> next{0};
+  std::atomic<bool> failed{false};
+  std::mutex mutex, finishing;
+  std::condition_variable scanned;
+  Status error;
+  size_t errorTask = 0;
+};
+
+void *workOnThread(void *run) {
+  static_cast<Run *>(run)->work();
+  return nullptr;
+}
+
+} // namespace
+
+WeightSink::~WeightSink() = default;
+
+Materializer::Materializer() = default;
+Materializer::Materializer(Materializer &&) = default;
+Materializer &Materializer::operator=(Materializer &&) = default;
+Materializer::~Materializer() = default;
+
+Result<Materializer> Materializer::create(mlir::ModuleOp module,
+                                          ParameterBytes &bytes,
+                                          const MaterializeOptions &options) {
+  auto stored = getStoredParameters(module);
+  if (!stored)
+    return stored.error();
+  Materializer materializer;
+  materializer.options = options;
+  materializer.stored = std::move(*stored);
+  for (const StoredParameter &parameter : materializer.stored) {
+    auto job = makeWeightJob(parameter, bytes, options);
+    if (!job)
+      return job.error();
+    materializer.jobs.push_back(std::move(*job));
+  }
+  return materializer;
+}
+
+int64_t Materializer::weights() const {
+  int64_t sum = 0;
+  for (const std::unique_ptr<WeightJob> &job : jobs)
+    sum += job->weights();
+  return sum;
+}
+
+Status Materializer::run(WeightSink &sink, const std::vector<bool> &done) {
+  Run run(options, sink);
+  for (size_t i = 0; i < jobs.size(); ++i)
+    if (done.empty() || !done[i])
+      run.add(*jobs[i], i);
+  // Fewer threads than asked for, where the system has no more, do the same.
+  std::vector<pthread_t> threads;
+  for (unsigned i = 1; i < options.jobs; ++i) {
+    pthread_t thread;
+    if (pthread_create(&thread, nullptr, workOnThread, &run) != 0)
+      break;
+    threads.push_back(thread);
+  }
+  run.work();
+  for (pthread_t thread : threads)
+    pthread_join(thread, nullptr);
+  return run.result();
+}
+
+Result<double> Materializer::estimateSeconds(double budget) const {
+  // One sample, the largest, of each kind of work.
+  std::map<std::string, WeightJob *> samples;
+  std::map<std::string, int64_t> weightsOf;
+  for (const std::unique_ptr<WeightJob> &job : jobs) {
+    if (job->tiles == 0)
+      continue;
+    std::string kind = job->entry.format + " " + job->entry.solver;
+    weightsOf[kind] += job->weights() * (job->needsScan() ? 2 : 1);
+    WeightJob *&sample = samples[kind];
+    if (!sample || sample->weights() < job->weights())
+      sample = job.get();
+  }
+  double total = 0;
+  for (auto &[kind, job] : samples) {
+    TilePacker packer;
+    std::vector<uint8_t> out(job->tileBytes);
+    BlockResult ignored;
+    auto start = std::chrono::steady_clock::now();
+    double seconds = 0;
+    int64_t tile = 0;
+    while (tile < job->tiles && seconds < budget / samples.size()) {
+      if (Status status = packer.packTiles(*job, tile++, 1, out.data(), ignored))
+        return *status;
+      seconds = std::chrono::duration<double>(
+                    std::chrono::steady_clock::now() - start)
+                    .count();
+    }
+    double weightsDone = static_cast<double>(tile * tileRows) *
+                         static_cast<double>(job->entry.columns);
+    total += seconds * static_cast<double>(weightsOf[kind]) / weightsDone;
+  }
+  return total / options.jobs;
+}
+
+int64_t Materializer::peakMemory() const {
+  int64_t widest = 0, importances = 0;
+  for (const std::unique_ptr<WeightJob> &job : jobs) {
+    int64_t columns = job->tiles == 0 ? 0 : job->entry.columns;
+    // Floats and elements of a tile, its codes (twice for `given`), scales as
+    // bits and numbers, three rows of the solver.
+    int64_t tile = tileRows * columns * (4 + 4 + 1 + 1) +
+                   tileRows * (columns / 32 + 1) * 8 + 3 * columns * 4;
+    widest = std::max(widest, tile);
+    if (job->importance)
+      importances += columns * 4;
+  }
+  return widest * options.jobs + importances;
+}

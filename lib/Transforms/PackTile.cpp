@@ -1,0 +1,190 @@
+//===- PackTile.cpp - From rows of the checkpoint to stored tiles ---------===//
+
+#include "WeightJob.h"
+#include "lowbit/Numerics/Float.h"
+#include "lowbit/Numerics/Packing.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
+using namespace lowbit;
+
+namespace {
+
+double secondsSince(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+      .count();
+}
+
+/// Index of the first element that is not finite, or -1; counts all of them.
+int64_t findNonFinite(ElementType type, const uint8_t *elements, int64_t count,
+                      int64_t &found) {
+  int64_t first = -1;
+  auto note = [&](int64_t i) {
+    first = first < 0 ? i : first;
+    ++found;
+  };
+  if (type == ElementType::F32) {
+    for (int64_t i = 0; i < count; ++i) {
+      uint32_t bits;
+      std::memcpy(&bits, elements + 4 * i, 4);
+      if ((bits & 0x7F800000u) == 0x7F800000u)
+        note(i);
+    }
+    return first;
+  }
+  uint16_t exponent = type == ElementType::F16 ? 0x7C00 : 0x7F80;
+  for (int64_t i = 0; i < count; ++i) {
+    uint16_t bits;
+    std::memcpy(&bits, elements + 2 * i, 2);
+    if ((bits & exponent) == exponent)
+      note(i);
+  }
+  return first;
+}
+
+/// Checks elements of rows from `firstRow` on; an error unless they may be
+/// anything.
+Status checkElements(const WeightJob &job, const uint8_t *elements,
+                     int64_t firstRow, int64_t rowCount, BlockResult &result) {
+  int64_t found = 0;
+  int64_t first = findNonFinite(job.rows->type, elements,
+                                rowCount * job.rows->columns, found);
+  if (first < 0)
+    return std::nullopt;
+  result.nonfinite += found;
+  if (job.allowNonfinite)
+    return std::nullopt;
+  Defect defect;
+  defect.row = firstRow + first / job.rows->columns;
+  defect.column = first % job.rows->columns;
+  widenElements(job.rows->type,
+                elements + first * elementSize(job.rows->type), 1,
+                &defect.value);
+  return describeDefect(job, defect);
+}
+
+} // namespace
+
+TileSolver &TilePacker::solverOf(const WeightJob &job) {
+  if (solverJob != &job) {
+    solver = std::make_unique<TileSolver>(
+        job.format, job.entry.columns, job.solver,
+        job.importance ? job.importance->data() : nullptr);
+    solverJob = &job;
+  }
+  return *solver;
+}
+
+TileInput TilePacker::readTile(const WeightJob &job, int64_t tileIndex,
+                               BlockResult &result) {
+  TileInput input;
+  input.firstRow = tileIndex * tileRows;
+  input.rows = std::min(tileRows, job.entry.rows - input.firstRow);
+  input.columns = input.stride = job.entry.columns;
+  weights.resize(std::max<size_t>(weights.size(), tileRows * input.columns));
+  job.rows->readFloats(input.firstRow, input.rows, weights.data());
+  if (job.allowNonfinite)
+    for (int64_t i = 0; i < input.rows * input.columns; ++i)
+      if (!isFiniteFloat(weights[i])) {
+        weights[i] = 0;
+        ++result.nonfinite;
+      }
+  input.weights = weights.data();
+  return input;
+}
+
+Status TilePacker::scan(WeightJob &job, int64_t block) {
+  auto start = std::chrono::steady_clock::now();
+  BlockResult &result = job.results[block];
+  BlockResult ignored; // Non-finite weights are counted when they are packed.
+  int64_t first = block * job.blockTiles;
+  int64_t last = std::min(job.tiles, first + job.blockTiles);
+  for (int64_t i = first; i < last; ++i) {
+    TileInput input = readTile(job, i, ignored);
+    float scale = 0;
+    if (std::optional<Defect> defect =
+            solverOf(job).maximalScale(input, scale))
+      return describeDefect(job, *defect);
+    result.maximalScale = std::max(result.maximalScale, scale);
+  }
+  result.seconds += secondsSince(start);
+  return std::nullopt;
+}
+
+Status TilePacker::packIntegers(const WeightJob &job, int64_t tileIndex,
+                                uint8_t *out, BlockResult &result) {
+  TileInput input = readTile(job, tileIndex, result);
+  std::optional<Defect> defect;
+  if (job.given)
+    defect = job.given->take(input.firstRow, input.rows, tile);
+  else
+    defect = solverOf(job).solve(input, job.factor, tile);
+  if (defect)
+    return describeDefect(job, *defect);
+  packTile(tile, out);
+  result.sums.add(measureError(
+      tile, input, job.importance ? job.importance->data() : nullptr));
+  return std::nullopt;
+}
+
+Status TilePacker::packFloats(const WeightJob &job, int64_t tileIndex,
+                              uint8_t *out, BlockResult &result) {
+  int64_t firstRow = tileIndex * tileRows;
+  int64_t rowCount = std::min(tileRows, job.entry.rows - firstRow);
+  elements.resize(std::max<size_t>(elements.size(),
+                                   tileRows * job.entry.columns *
+                                       elementSize(job.rows->type)));
+  job.rows->readElements(firstRow, rowCount, elements.data());
+  if (Status status =
+          checkElements(job, elements.data(), firstRow, rowCount, result))
+    return status;
+  packFloatTile(job.rows->type, elements.data(), job.entry.columns, rowCount,
+                job.entry.columns, out);
+  return std::nullopt;
+}
+
+Status TilePacker::packVector(const WeightJob &job, uint8_t *out,
+                              BlockResult &result) {
+  job.rows->readElements(0, job.entry.rows, out);
+  std::memset(out + job.entry.payload, 0, job.entry.padding);
+  return checkElements(job, out, 0, job.entry.rows, result);
+}
+
+Status TilePacker::packTiles(const WeightJob &job, int64_t firstTile,
+                             int64_t count, uint8_t *out,
+                             BlockResult &result) {
+  for (int64_t i = 0; i < count; ++i) {
+    uint8_t *at = out + i * job.tileBytes;
+    Status status = job.kind == WeightJob::Kind::Integers
+                        ? packIntegers(job, firstTile + i, at, result)
+                        : packFloats(job, firstTile + i, at, result);
+    if (status)
+      return status;
+  }
+  return std::nullopt;
+}
+
+Status TilePacker::pack(WeightJob &job, int64_t block, uint8_t *out) {
+  auto start = std::chrono::steady_clock::now();
+  BlockResult &result = job.results[block];
+  Status status;
+  if (job.kind == WeightJob::Kind::Copied) {
+    int64_t first = block * copyBlockBytes;
+    int64_t count = std::min(copyBlockBytes, job.entry.bytes - first);
+    // The last bytes may be padding, which the source does not have.
+    int64_t have = std::clamp<int64_t>(
+        static_cast<int64_t>(job.copied.size) - first, 0, count);
+    std::memcpy(out + first, job.copied.data + first, have);
+    std::memset(out + first + have, 0, count - have);
+  } else if (job.kind == WeightJob::Kind::Vector) {
+    status = packVector(job, out, result);
+  } else {
+    int64_t first = block * job.blockTiles;
+    int64_t count = std::min(job.blockTiles, job.tiles - first);
+    status = packTiles(job, first, count, out + first * job.tileBytes, result);
+  }
+  result.seconds += secondsSince(start);
+  return status;
+}

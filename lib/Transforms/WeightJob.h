@@ -1,0 +1,118 @@
+//===- WeightJob.h - One stored parameter in the making ---------*- C++ -*-===//
+//
+// Everything needed to make the bytes of one parameter, and the state of a run:
+// the parameter is cut into blocks (a few tiles), which are packed in any order
+// by any thread. A block's bytes and sums depend on nothing but the block.
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_LIB_TRANSFORMS_WEIGHTJOB_H
+#define LOWBIT_LIB_TRANSFORMS_WEIGHTJOB_H
+
+#include "GivenWeights.h"
+#include "WeightRows.h"
+#include "lowbit/Numerics/Solver.h"
+#include "lowbit/Transforms/Materialize.h"
+
+#include <atomic>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace lowbit {
+
+/// What packing one block found.
+struct BlockResult {
+  ErrorSums sums;
+  int64_t nonfinite = 0;
+  double seconds = 0;
+  float maximalScale = 0;
+};
+
+struct WeightJob {
+  enum class Kind : uint8_t {
+    /// The bytes exist already.
+    Copied,
+    /// Row-major elements.
+    Vector,
+    /// Tiles of elements.
+    Floats,
+    /// Tiles of codes, scales and zero points.
+    Integers,
+  };
+
+  Kind kind = Kind::Copied;
+  /// All that is known before packing.
+  LedgerEntry entry;
+  /// Bytes to copy (Copied), rows to read (the others).
+  Bytes copied;
+  std::unique_ptr<WeightRows> rows;
+  std::vector<WeightLeaf> leaves;
+  bool allowNonfinite = false;
+
+  // Integers only.
+  IntegerFormat format;
+  SolverKind solver = SolverKind::Nearest;
+  std::optional<GivenWeights> given;
+  std::optional<std::vector<float>> importance;
+
+  /// Blocks of `blockTiles` tiles (Copied: of copyBlockBytes bytes; Vector: one
+  /// block); bytes of a tile, and where the trailer is.
+  int64_t blocks = 1, blockTiles = 0;
+  int64_t tileBytes = 0, tiles = 0;
+
+  /// One factor for the tensor, found by looking at all blocks first.
+  bool needsScan() const {
+    return kind == Kind::Integers && format.hasFactor() && !given;
+  }
+  /// Weights of a block.
+  int64_t blockWeights(int64_t block) const;
+  int64_t weights() const { return entry.rows * entry.columns; }
+
+  // State of a run.
+  float factor = 1.0f;
+  std::atomic<int64_t> scansLeft{0}, packsLeft{0};
+  std::vector<BlockResult> results;
+};
+
+constexpr int64_t copyBlockBytes = int64_t(4) << 20;
+
+/// Sets up the job of one parameter; the errors of Materializer::create.
+Result<std::unique_ptr<WeightJob>>
+makeWeightJob(const StoredParameter &parameter, ParameterBytes &bytes,
+              const MaterializeOptions &options);
+
+/// The buffers of one thread; they grow to the widest tensor and stay.
+class TilePacker {
+public:
+  /// Finds the largest unrounded scale of a block (jobs that need a scan).
+  Status scan(WeightJob &job, int64_t block);
+  /// Writes the block's tiles into the parameter's bytes at `out`.
+  Status pack(WeightJob &job, int64_t block, uint8_t *out);
+  /// Writes the tiles firstTile … to `out`, which is where the first one goes;
+  /// at most `count`.
+  Status packTiles(const WeightJob &job, int64_t firstTile, int64_t count,
+                   uint8_t *out, BlockResult &result);
+
+private:
+  Status packIntegers(const WeightJob &job, int64_t tileIndex, uint8_t *out,
+                      BlockResult &result);
+  Status packFloats(const WeightJob &job, int64_t tileIndex, uint8_t *out,
+                    BlockResult &result);
+  Status packVector(const WeightJob &job, uint8_t *out, BlockResult &result);
+  TileInput readTile(const WeightJob &job, int64_t tileIndex,
+                     BlockResult &result);
+  TileSolver &solverOf(const WeightJob &job);
+
+  std::vector<float> weights;
+  std::vector<uint8_t> elements;
+  IntegerTile tile;
+  std::unique_ptr<TileSolver> solver;
+  const WeightJob *solverJob = nullptr;
+};
+
+/// The error line of a number that cannot be stored: file, tensor, place.
+Error describeDefect(const WeightJob &job, Defect defect);
+
+} // namespace lowbit
+
+#endif // LOWBIT_LIB_TRANSFORMS_WEIGHTJOB_H

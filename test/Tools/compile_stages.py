@@ -1,0 +1,121 @@
+"""Stages, determinism, sizes: the same bytes on every way to an artifact."""
+import hashlib
+import json
+import os
+import re
+import sys
+
+from tool_case import check, fresh, left_behind, run, write_model
+
+
+def digest(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def same_bytes_on_every_way(folder):
+    model = write_model("llama3", folder / "model")
+    recipe = ["--recipe", "int4-g64"]
+    one = folder / "one.lowbit"
+    run(model, "-o", one, "--jobs", 1, *recipe)
+    expected = digest(one)
+    other = folder / "elsewhere"
+    other.mkdir()
+    os.symlink(model, other / "link")
+    run("link", "-o", "two.lowbit", "--jobs", 2, *recipe, cwd=other,
+        env={**os.environ, "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Tokyo", "TMPDIR": str(other)})
+    check(digest(other / "two.lowbit") == expected, "jobs, folder and locale do not matter")
+
+    stages = ["imported", "transformed", "quantized", "laid-out"]
+    for stage in stages:
+        module = folder / f"{stage}.mlir"
+        run(model, "-o", module, f"--emit={stage}", *recipe)
+        out = folder / f"from-{stage}.lowbit"
+        run(module, "-o", out, "--model", model)
+        check(digest(out) == expected, f"an artifact from stage {stage} has the same bytes")
+    # One stage after the other, each from the file of the one before.
+    for before, after in zip(stages, stages[1:]):
+        run(folder / f"{before}.mlir", "-o", folder / "next.mlir", f"--emit={after}",
+            "--model", model, "--force")
+        check(digest(folder / "next.mlir") == digest(folder / f"{after}.mlir"),
+              f"{after} from {before}")
+
+    # Stages with other inputs (packed weights) hold the same weights.
+    for stage in ("materialized", "planned", "lowered"):
+        module = folder / f"{stage}.mlir"
+        run(model, "-o", module, f"--emit={stage}", *recipe)
+        run(module, "-o", folder / f"from-{stage}.lowbit", "--model", model)
+        check(weights(folder / f"from-{stage}.lowbit") == weights(one), f"weights from {stage}")
+
+
+def weights(path):
+    data = path.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:8 + size])
+    return {name: data[8 + size + h["data_offsets"][0]:8 + size + h["data_offsets"][1]]
+            for name, h in header.items() if name.startswith("weights.")}
+
+
+def dry_run_is_exact(folder):
+    model = write_model("biases", folder / "dry")
+    before = left_behind(folder)
+    for recipe in ("float", "int2-g64"):
+        text, _ = run(model, "--dry-run", "--recipe", recipe, cwd=folder)
+        check(left_behind(folder) == before, "a dry run leaves nothing")
+        out = folder / f"{recipe}.lowbit"
+        run(model, "-o", out, "--recipe", recipe)
+        size = int(re.search(r"output: (\d+) bytes", text)[1])
+        check(size == out.stat().st_size, f"dry run says {size}, file has {out.stat().st_size}")
+        check(re.search(r"peak memory: \d+ bytes", text), "memory")
+        check(re.search(r"estimated time: [\d.]+ s", text), "time")
+        before = left_behind(folder)
+
+
+def manifest_says_what_is_there(folder):
+    out = folder / "float.lowbit"
+    data = out.read_bytes()
+    size = int.from_bytes(data[:8], "little")
+    header = json.loads(data[8:8 + size])
+    check(header["__metadata__"] == {"kind": "lowbit", "version": "1"}, "kind")
+    begin, end = header["manifest"]["data_offsets"]
+    manifest = json.loads(data[8 + size + begin:8 + size + end])
+    for tensor in manifest["tensors"]:
+        begin, end = header["weights." + tensor["name"]]["data_offsets"]
+        check(tensor["bytes"] == end - begin, tensor["name"])
+        check((8 + size + begin) % 64 == 0, f"{tensor['name']} is aligned")
+        check(tensor["payload"] + tensor["padding"] == tensor["bytes"], tensor["name"])
+    bits = 8 * sum(t["bytes"] for t in manifest["tensors"]) / manifest["parameters"]["all"]
+    check(abs(manifest["bits"]["model"] - bits) < 1e-12, "bits of the model")
+    check('source <".", "weights.' in manifest["module"], "the module reads the artifact")
+    files = {i["file"]: i for i in manifest["inputs"]}
+    for name in ("config.json", "tokenizer.json", "model.safetensors"):
+        path = folder / "dry" / name
+        check(files[name]["sha256"] == digest(path), name)
+        check(files[name]["bytes"] == path.stat().st_size, name)
+    check(str(folder) not in data.decode("latin-1"), "no path is in the artifact")
+
+
+def options_reach_the_graph(folder):
+    model = write_model("llama1", folder / "options")
+    out = folder / "kv.mlir"
+    run(model, "-o", out, "--emit=quantized", "--recipe", "float", "--kv", "i8")
+    check("cache = i8" in out.read_text() and "cache = f16" not in out.read_text(), "--kv")
+    run(model, "-o", folder / "context.mlir", "--emit=planned", "--recipe", "float",
+        "--context", 100)
+    limits = re.search(r"limits = \[(.*?)\]", (folder / "context.mlir").read_text())[1]
+    check(limits.split(", ")[-1] == "2", f"100 positions are two pages, not {limits}")
+    run(model, "-o", folder / "dumped.mlir", "--emit=laid-out", "--recipe", "float",
+        "--dump", folder / "dump")
+    check(left_behind(folder / "dump") == ["laid-out.mlir", "quantized.mlir", "transformed.mlir"],
+          "--dump")
+    _, log = run(model, "-o", folder / "log.mlir", "--emit=materialized", "--recipe", "float",
+                 "--log-jsonl")
+    events = [json.loads(line) for line in log.splitlines()]
+    check({e["event"] for e in events} >= {"begin", "end"}, "--log-jsonl")
+
+
+if __name__ == "__main__":
+    root = fresh(sys.argv[1])
+    same_bytes_on_every_way(root)
+    dry_run_is_exact(root)
+    manifest_says_what_is_there(root)
+    options_reach_the_graph(root)

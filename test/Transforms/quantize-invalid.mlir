@@ -1,0 +1,27 @@
+// Options that do not exist or do not go together are refused before the module is looked at.
+// RUN: not lowbit-opt %s --lowbit-quantize 2>&1 | FileCheck %s --check-prefix=NONE
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int5-g64" 2>&1 | FileCheck %s --check-prefix=BITS
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g48" 2>&1 | FileCheck %s --check-prefix=GROUP
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64-half-stored" 2>&1 | FileCheck %s --check-prefix=TWICE
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=gptq" 2>&1 | FileCheck %s --check-prefix=SOLVER
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=given" 2>&1 | FileCheck %s --check-prefix=GIVEN
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 file=x" 2>&1 | FileCheck %s --check-prefix=FILE
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 activation=f32" 2>&1 | FileCheck %s --check-prefix=ACTIVATION
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 roles=lm_head" 2>&1 | FileCheck %s --check-prefix=ROLE
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 first-layer=3 last-layer=2" 2>&1 | FileCheck %s --check-prefix=RANGE
+// RUN: not lowbit-opt %s --lowbit-set-cache="type=i4" 2>&1 | FileCheck %s --check-prefix=CACHE
+// RUN: not lowbit-opt %s --lowbit-verify-stage="stage=packed" 2>&1 | FileCheck %s --check-prefix=STAGE
+
+// NONE: lowbit-quantize needs a format, int{2,3,4,8}-{g32,g64,g128,row}
+// BITS: format "int5-g64": bits must be 2, 3, 4 or 8
+// GROUP: format "int4-g48": group must be
+// TWICE: format "int4-g64-half-stored" is not known
+// SOLVER: solver "gptq" is not known, must be nearest, search or given
+// GIVEN: solver given needs a file: codes and scales are read from it
+// FILE: file "x" does not go with solver search: only solver given reads codes
+// ACTIVATION: activation f32 does not go with format int4-g64: integer weights are multiplied with integers
+// ROLE: role "lm_head" is not known, must be embedding, head,
+// RANGE: last-layer 2 does not go with first-layer 3: the range is empty
+// CACHE: cache type "i4" is not known, must be f16 or i8
+// STAGE: stage 'packed' is not known, must be imported,
+module {}

@@ -1,0 +1,202 @@
+//===- EmbeddingKernelTest.cpp - Gathering from tiled tables ----*- C++ -*-===//
+//
+// Tables are packed here, one code at a time, by Spec.md, section 2.
+//
+//===----------------------------------------------------------------------===//
+
+#include "KernelHarness.h"
+#include "NaiveSteps.h"
+#include "lowbit/Numerics/Float.h"
+#include "llvm/Support/FormatVariadic.h"
+#include <gtest/gtest.h>
+
+using namespace lowbit;
+using namespace lowbit::test;
+using llvm::formatv;
+
+namespace {
+
+struct Table {
+  int64_t rows, columns;
+  int bits;      ///< 0: a float table
+  int64_t group; ///< 0: the whole row
+  bool e4m3;
+  std::string offset; ///< or the float type
+
+  int64_t groupColumns() const { return group ? group : columns; }
+  std::string name() const {
+    return formatv("e{0}_{1}_{2}_{3}_{4}_{5}", rows, columns, bits, group,
+                   e4m3 ? "e4m3" : "f16", offset)
+        .str();
+  }
+  std::string type() const {
+    if (bits == 0)
+      return formatv("tensor<{0}x{1}x{2}>", rows, columns, offset).str();
+    return formatv("tensor<{0}x{1}xf32, #lowbit.int<{2}, group = {3}, scale = "
+                   "{4}, offset = {5}>>",
+                   rows, columns, bits, group ? std::to_string(group) : "row",
+                   e4m3 ? "f8E4M3FN" : "f16", offset)
+        .str();
+  }
+};
+
+/// Bytes of a packed table and what its rows are.
+struct Packed {
+  std::vector<uint8_t> bytes;
+  std::vector<float> values; ///< [row][column]
+};
+
+} // namespace
+
+/// Columns and bytes of a block of codes.
+static int64_t blockColumnsOf(int bits) {
+  return bits == 2 ? 16 : bits == 3 ? 32 : bits == 4 ? 8 : 4;
+}
+static int64_t blockBytesOf(int bits) { return bits == 3 ? 192 : 64; }
+
+/// Writes the code of (row r, column k of a group) into the group's codes.
+static void putCode(uint8_t *codes, int bits, int64_t r, int64_t k, int c) {
+  uint8_t *block =
+      codes + k / blockColumnsOf(bits) * blockBytesOf(bits) + 4 * r;
+  int64_t i = k % blockColumnsOf(bits); // column in the block
+  switch (bits) {
+  case 2:
+    block[i % 4] |= uint8_t(c << (2 * (i / 4)));
+    return;
+  case 4:
+    block[i % 4] |= uint8_t(c << (4 * (i / 4)));
+    return;
+  case 8:
+    block[i] = uint8_t(c);
+    return;
+  default:
+    block[64 * (i / 16) + i % 4] |= uint8_t((c >> 1) << (2 * (i % 16 / 4)));
+    block[128 + i % 4] |= uint8_t((c & 1) << (i / 4));
+  }
+}
+
+static int64_t roundUpTo(int64_t value, int64_t step) {
+  return (value + step - 1) / step * step;
+}
+
+static Packed packIntegers(const Table &t) {
+  std::mt19937_64 random(uint64_t(t.columns * 16 + t.bits));
+  float factor = t.e4m3 ? 0.37f : 1.0f;
+  int64_t groups = (t.columns + t.groupColumns() - 1) / t.groupColumns();
+  int64_t scaleBytes = t.e4m3 ? 16 : 32;
+  int64_t zeroBytes = t.offset == "stored" ? 2 * t.bits : 0;
+  Packed packed;
+  packed.values.resize(t.rows * t.columns);
+  for (int64_t tile = 0; tile < (t.rows + 15) / 16; ++tile) {
+    std::vector<uint8_t> bytes;
+    for (int64_t g = 0; g < groups; ++g) {
+      int64_t first = g * t.groupColumns();
+      int64_t count = std::min(t.groupColumns(), t.columns - first);
+      int64_t blocks =
+          (count + blockColumnsOf(t.bits) - 1) / blockColumnsOf(t.bits);
+      std::vector<uint8_t> part(blocks * blockBytesOf(t.bits) + scaleBytes +
+                                zeroBytes);
+      uint8_t *scales = part.data() + blocks * blockBytesOf(t.bits);
+      uint8_t *zeros = scales + scaleBytes;
+      for (int64_t r = 0; r < 16 && tile * 16 + r < t.rows; ++r) {
+        float s;
+        if (t.e4m3) {
+          scales[r] = uint8_t(random() % 0x7F);
+          s = e4m3ToFloat(scales[r]);
+        } else {
+          // Subnormal scales, too.
+          uint16_t half = uint16_t(random() % (random() % 4 ? 0x4000 : 0x400));
+          std::memcpy(scales + 2 * r, &half, 2);
+          s = f16ToFloat(half);
+        }
+        int range = 1 << t.bits;
+        float z = float(range / 2) - (t.offset == "half" ? 0.5f : 0.0f);
+        if (zeroBytes) {
+          int zero = int(random() % range);
+          for (int b = 0; b < t.bits; ++b)
+            if (zero >> b & 1)
+              zeros[(r * t.bits + b) / 8] |= uint8_t(1 << (r * t.bits + b) % 8);
+          z = float(zero);
+        }
+        for (int64_t k = 0; k < count; ++k) {
+          int c = int(random() % range);
+          putCode(part.data(), t.bits, r, k, c);
+          float value = (float(c) - z) * s;
+          if (t.e4m3)
+            value = value * factor;
+          packed.values[(tile * 16 + r) * t.columns + first + k] = value;
+        }
+      }
+      bytes.insert(bytes.end(), part.begin(), part.end());
+    }
+    bytes.resize(roundUpTo(bytes.size(), 64));
+    packed.bytes.insert(packed.bytes.end(), bytes.begin(), bytes.end());
+  }
+  if (t.e4m3) {
+    packed.bytes.resize(packed.bytes.size() + 64);
+    std::memcpy(&packed.bytes[packed.bytes.size() - 64], &factor, 4);
+  }
+  return packed;
+}
+
+static Packed packFloats(const Table &t) {
+  std::mt19937_64 random(uint64_t(t.columns));
+  int64_t size = t.offset == "f32" ? 4 : 2;
+  int64_t tileBytes = roundUpTo(16 * t.columns * size, 64);
+  Packed packed;
+  packed.values.resize(t.rows * t.columns);
+  packed.bytes.resize((t.rows + 15) / 16 * tileBytes);
+  for (int64_t n = 0; n < t.rows; ++n)
+    for (int64_t k = 0; k < t.columns; ++k) {
+      uint32_t bits = uint32_t(random());
+      uint8_t *place =
+          &packed.bytes[n / 16 * tileBytes + (k * 16 + n % 16) * size];
+      std::memcpy(place, &bits, size);
+      float value = t.offset == "f32"   ? bitsToFloat(bits)
+                    : t.offset == "f16" ? f16ToFloat(uint16_t(bits))
+                                        : bf16ToFloat(uint16_t(bits));
+      packed.values[n * t.columns + k] = value;
+    }
+  return packed;
+}
+
+static std::vector<Table> tables() {
+  std::vector<Table> result;
+  for (int64_t columns : {1, 15, 16, 17, 33, 100, 256})
+    for (const char *type : {"f32", "f16", "bf16"})
+      result.push_back({37, columns, 0, 0, false, type});
+  const char *offsets[] = {"integer", "half", "stored"};
+  size_t next = 0;
+  for (int bits : {2, 3, 4, 8})
+    for (int64_t group : {32, 64, 128, 0})
+      for (int64_t columns : {1, 31, 32, 47, 64, 172, 200, 256, 257})
+        result.push_back(
+            {37, columns, bits, group, next % 2 == 1, offsets[next++ % 3]});
+  return result;
+}
+
+TEST(EmbeddingKernel, EveryFormat) {
+  std::string text;
+  for (const Table &t : tables())
+    text += formatv("lowbit.kernel @{0} family \"embedding\" {{type = {1}}\n",
+                    t.name(), t.type())
+                .str();
+  KernelHarness kernels(text);
+  ASSERT_TRUE(kernels.ok());
+  Guarded<int32_t> ids(std::vector<int32_t>{36, 0, 15, 16, 31, 5, 5, 32, 21});
+  int64_t rows = ids.size();
+  for (const Table &t : tables()) {
+    Packed packed = t.bits ? packIntegers(t) : packFloats(t);
+    Guarded<uint8_t> bytes(packed.bytes);
+    for (uint32_t variant : runnableVariants()) {
+      Guarded<float> y(rows * t.columns);
+      y.poison();
+      kernels.run(t.name(), variant, {ids.data(), bytes.data(), y.data()}, rows,
+                  rows, t.columns);
+      for (int64_t r = 0; r < rows; ++r)
+        EXPECT_TRUE(equalBits(&packed.values[ids[r] * t.columns],
+                              &y[r * t.columns], t.columns, t.name()));
+      EXPECT_TRUE(y.intact());
+    }
+  }
+}

@@ -1,0 +1,144 @@
+//===- NumericsAgreementTest.cpp - Two readings of one page -----*- C++ -*-===//
+//
+// The room Numerics and the interpreter share no code. Here the first rounds
+// and packs awkward weights in every format, the second does both from the
+// specification, and all values must be equal to the bit.
+//
+//===----------------------------------------------------------------------===//
+
+#include "TinyModule.h"
+
+#include "lowbit/Numerics/Packing.h"
+#include "lowbit/Numerics/Solver.h"
+
+#include <algorithm>
+#include <cmath>
+#include <gtest/gtest.h>
+#include <random>
+
+using namespace lowbit;
+
+namespace {
+
+constexpr int64_t rows = 21, columns = 203;
+
+/// Gaussian weights, with rows of zeros, of one sign, huge and tiny.
+std::vector<float> awkwardWeights() {
+  std::mt19937 random(1);
+  std::normal_distribution<float> normal;
+  std::vector<float> weights(rows * columns);
+  for (float &weight : weights)
+    weight = normal(random);
+  for (int64_t k = 0; k < columns; ++k) {
+    weights[1 * columns + k] = 0;
+    weights[2 * columns + k] = std::fabs(weights[2 * columns + k]);
+    weights[3 * columns + k] = -std::fabs(weights[3 * columns + k]);
+    weights[4 * columns + k] *= 1e3f;
+    weights[17 * columns + k] *= 1e-8f;
+    weights[18 * columns + k] = float(k) / 2 - 40;
+  }
+  std::fill_n(&weights[20 * columns], 64, 0.0f);
+  return weights;
+}
+
+/// The stored buffer, made by Numerics.
+std::vector<uint8_t> pack(const IntegerFormat &format,
+                          const std::vector<float> &weights) {
+  std::optional<TileGeometry> geometry = tileGeometry(format, rows, columns);
+  std::vector<uint8_t> bytes(geometry->bytes);
+  TileSolver solver(format, columns, SolverKind::Nearest, nullptr);
+  auto input = [&](int64_t first) {
+    return TileInput{&weights[first * columns], columns,
+                     std::min<int64_t>(16, rows - first), columns, first};
+  };
+  float largest = 0;
+  for (int64_t first = 0; first < rows; first += 16) {
+    float scale = 0;
+    EXPECT_FALSE(solver.maximalScale(input(first), scale).has_value());
+    largest = std::max(largest, scale);
+  }
+  float factor = format.hasFactor() ? tensorFactor(largest) : 1;
+  for (int64_t first = 0; first < rows; first += 16) {
+    IntegerTile tile;
+    EXPECT_FALSE(solver.solve(input(first), factor, tile).has_value());
+    packTile(tile, &bytes[first / 16 * geometry->tileBytes]);
+  }
+  if (format.hasFactor())
+    packTrailer(factor, &bytes[geometry->tiles * geometry->tileBytes]);
+  return bytes;
+}
+
+/// One buffer, whatever the source says.
+class OneBuffer : public ParameterBytes {
+public:
+  explicit OneBuffer(const std::vector<uint8_t> &bytes) : bytes(bytes) {}
+  Result<Bytes> find(SourceAttr) override {
+    return Bytes{bytes.data(), bytes.size()};
+  }
+
+private:
+  const std::vector<uint8_t> &bytes;
+};
+
+/// `@given` (packed by Numerics) and `@own` (from `@weights`, by nearest).
+mlir::OwningOpRef<mlir::ModuleOp> buildModule(mlir::MLIRContext &context,
+                                              const IntAttr &format,
+                                              const std::vector<float> &weights,
+                                              int64_t bytes) {
+  context.loadDialect<LowbitDialect, mlir::arith::ArithDialect>();
+  mlir::OpBuilder builder(&context);
+  mlir::Location location = builder.getUnknownLoc();
+  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(location);
+  builder.setInsertionPointToEnd(module->getBody());
+  mlir::Type f32 = builder.getF32Type();
+  auto plain = mlir::RankedTensorType::get({rows, columns}, f32);
+  auto type = mlir::RankedTensorType::get({rows, columns}, f32, format);
+  ParameterOp::create(builder, location, "given", type,
+                      SourceAttr::get(&context, "file", "given", 0, bytes),
+                      getDefaultLayout(type));
+  auto own =
+      ParameterOp::create(builder, location, "own", type, nullptr, nullptr);
+  builder.setInsertionPointToStart(&own.getInit().emplaceBlock());
+  mlir::Value constant = mlir::arith::ConstantOp::create(
+      builder, location,
+      mlir::DenseElementsAttr::get(plain, llvm::ArrayRef<float>(weights)));
+  mlir::Value quantized =
+      QuantizeOp::create(builder, location, type, constant, "nearest",
+                         builder.getDictionaryAttr({}));
+  YieldOp::create(builder, location, quantized);
+  return module;
+}
+
+/// Compares every integer, scale and factor of one format.
+void expectAgreement(const IntAttr &format, mlir::MLIRContext &context) {
+  std::vector<float> weights = awkwardWeights();
+  std::vector<uint8_t> bytes = pack(format.getFormat(), weights);
+  mlir::OwningOpRef<mlir::ModuleOp> module =
+      buildModule(context, format, weights, bytes.size());
+  OneBuffer buffer(bytes);
+  Interpreter interpreter(*module, buffer);
+  Result<WeightPtr> given = interpreter.parameter("given");
+  Result<WeightPtr> own = interpreter.parameter("own");
+  ASSERT_TRUE(bool(given)) << given.error().message;
+  ASSERT_TRUE(bool(own)) << own.error().message;
+  const IntegerSteps &a = *(*given)->integers, &b = *(*own)->integers;
+  EXPECT_EQ(a.steps, b.steps) << format.getShortName();
+  EXPECT_EQ(a.scales, b.scales) << format.getShortName();
+  EXPECT_EQ(a.factor, b.factor) << format.getShortName();
+}
+
+TEST(NumericsAgreement, EveryFormat) {
+  mlir::MLIRContext context;
+  context.loadDialect<LowbitDialect>();
+  mlir::Type scales[] = {mlir::Float16Type::get(&context),
+                         mlir::Float8E4M3FNType::get(&context)};
+  for (int64_t bits : {2, 3, 4, 8})
+    for (int64_t group : {32, 64, 128, 0})
+      for (mlir::Type scale : scales)
+        for (ZeroOffset offset :
+             {ZeroOffset::Integer, ZeroOffset::Half, ZeroOffset::Stored})
+          expectAgreement(IntAttr::get(&context, bits, group, scale, offset),
+                          context);
+}
+
+} // namespace

@@ -1,0 +1,244 @@
+//===- ToolTest.cpp - lowbit-run as a user runs it ------------------------===//
+#include "TinyModel.h"
+
+#include "lowbit/Checkpoint/Json.h"
+#include "lowbit/Runtime/Sampler.h"
+
+#include <cmath>
+#include <cstdlib>
+#include <cstring>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+using namespace lowbit;
+using namespace lowbit::test;
+
+namespace {
+
+struct Outcome {
+  int code;
+  std::string out, err;
+};
+
+class Tool : public testing::Test {
+protected:
+  Tool() { writeFile(model, tinyArtifact()); }
+
+  /// Runs the tool through the shell; `before` is put in front.
+  Outcome run(const std::string &arguments, const std::string &before = "") {
+    std::string out = folder.file("out"), err = folder.file("err");
+    std::string command = "cd " + folder.path +
+                          " && XDG_CONFIG_HOME=" + folder.file("config") + " " +
+                          before + " " LOWBIT_RUN_TOOL " " + arguments;
+    if (command.find("1>") == std::string::npos &&
+        command.find(">&-") == std::string::npos)
+      command += " >" + out;
+    command += " 2>" + err;
+    int status = system(command.c_str());
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    return {code, readFile(out), readFile(err)};
+  }
+
+  void expect(const Outcome &outcome, int code, const char *message = "") {
+    EXPECT_EQ(outcome.code, code) << outcome.out << outcome.err;
+    EXPECT_NE(outcome.err.find(message), std::string::npos)
+        << "expected '" << message << "', got '" << outcome.err << "'";
+    if (code != 0) {
+      EXPECT_EQ(outcome.out, "");
+    }
+  }
+
+  TemporaryFolder folder;
+  std::string model = folder.file("m.lowbit");
+};
+
+} // namespace
+
+TEST_F(Tool, ExplainsItself) {
+  Outcome help = run("--help");
+  EXPECT_EQ(help.code, 0);
+  for (const char *part : {"Text:", "Sampling:", "Figures:", "The artifact:",
+                           "--top-p", "Examples:", "LOWBIT_ARG_"})
+    EXPECT_NE(help.out.find(part), std::string::npos) << part;
+  EXPECT_EQ(run("--version").out, "lowbit 0.1.0\n");
+}
+
+TEST_F(Tool, RefusesUsageThatMakesNoSense) {
+  expect(run(""), 2, "which artifact");
+  expect(run("m.lowbit --perplexty x"), 2, "did you mean --perplexity?");
+  expect(run("m.lowbit --thread=3"), 2, "did you mean --threads?");
+  expect(run("m.lowbit --nothing-like-it-at-all"), 2, "unknown flag");
+  expect(run("m.lowbit --bench --verify"), 2, "only one of");
+  expect(run("m.lowbit -p a -f b"), 2, "only one of");
+  expect(run("m.lowbit --compare x"), 2, "--compare needs");
+  expect(run("m.lowbit --logits x.npy"), 2, "--logits needs");
+  expect(run("m.lowbit --engine fast"), 2, "--engine");
+  expect(run("m.lowbit --trust --variant sse"), 2, "--variant");
+  expect(run("m.lowbit -n many"), 2, "-n");
+  expect(run("m.lowbit --trust --temp -1"), 2, "--temp: -1 is not in 0…10000");
+  expect(run("m.lowbit --trust --top-p 1.5"), 2, "--top-p");
+  expect(run("m.lowbit --trust --top-k -1"), 2, "--top-k");
+  expect(run("m.lowbit --trust --min-p nan"), 2, "--min-p");
+  expect(run("m.lowbit --trust -n -2"), 2, "--n-predict");
+  expect(run("m.lowbit --trust -t -1"), 2, "--threads");
+  expect(run("m.lowbit --trust -c 151"), 2, "context: 151 is not in 0…150");
+  expect(run("m.lowbit --trust --seed -2"), 2, "--seed");
+}
+
+TEST_F(Tool, NamesWhatIsWrongWithAFile) {
+  expect(run("none.lowbit -p a"), 3, "none.lowbit");
+  expect(run("m.lowbit -p a"), 7, "--trust");
+  expect(run("m.lowbit --trust -f none.txt"), 3, "none.txt");
+  std::string file = tinyArtifact();
+  writeFile(folder.file("cut.lowbit"), file.substr(0, file.size() - 1));
+  expect(run("cut.lowbit --trust"), 7, "truncated: have ");
+  file[file.size() - 300] ^= 1;
+  writeFile(folder.file("bad.lowbit"), file);
+  expect(run("bad.lowbit --verify"), 7, "weights.head");
+}
+
+TEST_F(Tool, GeneratesText) {
+  Outcome outcome =
+      run("m.lowbit --trust -p Hi --temp 0 -n 10 --ignore-eos -t 2");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  EXPECT_EQ(outcome.out.rfind("Hi", 0), 0u) << outcome.out;
+  EXPECT_NE(outcome.err.find("text: 10 tokens"), std::string::npos);
+  EXPECT_NE(outcome.err.find("stopped: max_tokens"), std::string::npos);
+  // The same from ids, and with the flag in the environment.
+  writeFile(folder.file("ids"), "[256, 72\n105]");
+  Outcome ids =
+      run("m.lowbit --trust --ids ids -n 10 --ignore-eos", "LOWBIT_ARG_TEMP=0");
+  EXPECT_EQ("Hi" + ids.out, outcome.out);
+  Outcome bare = run("m.lowbit --trust -p Hi --temp 0 -n 10 --ignore-eos "
+                     "--no-display-prompt --weights map --variant portable");
+  EXPECT_EQ(bare.out, ids.out);
+}
+
+TEST_F(Tool, RepeatsTextForASeed) {
+  std::string flags = "m.lowbit --trust -p Hi --temp 2 -n 20 --ignore-eos -s ";
+  EXPECT_EQ(run(flags + "7").out, run(flags + "7 -t 3").out);
+  EXPECT_NE(run(flags + "7").out, run(flags + "8").out);
+}
+
+TEST_F(Tool, NeverCutsAPromptSilently) {
+  writeFile(folder.file("long.txt"), std::string(150, 'a'));
+  expect(run("m.lowbit --trust -f long.txt"), 2,
+         "has 151 tokens, must have 1 to 150");
+  writeFile(folder.file("fits.txt"), std::string(149, 'a'));
+  Outcome full = run("m.lowbit --trust -f fits.txt --ignore-eos");
+  EXPECT_EQ(full.code, 0);
+  EXPECT_NE(full.err.find("stopped: length"), std::string::npos) << full.err;
+}
+
+TEST_F(Tool, TokenizesWithoutTrust) {
+  writeFile(folder.file("t"), "ab");
+  EXPECT_EQ(run("m.lowbit --tokenize -f t").out, "256\n97\n98\n");
+  EXPECT_EQ(run("m.lowbit --tokenize -p ab").out, "256\n97\n98\n");
+  EXPECT_EQ(run("m.lowbit --tokenize -p '</s>' --special").out, "256\n257\n");
+  EXPECT_EQ(run("m.lowbit --tokenize -p '</s>'").out.find("257"),
+            std::string::npos);
+}
+
+TEST_F(Tool, WritesLogits) {
+  writeFile(folder.file("ids"), "1 2 3 4 5 6 7 8 9 10 11");
+  Outcome outcome = run("m.lowbit --trust --ids ids --logits out.npy");
+  EXPECT_EQ(outcome.code, 0) << outcome.err;
+  std::string npy = readFile(folder.file("out.npy"));
+  size_t size = 11 * tinyVocabulary * sizeof(float);
+  ASSERT_EQ(npy.size() % 64, size % 64);
+  ASSERT_GT(npy.size(), size);
+  EXPECT_EQ(npy.substr(0, 8), std::string("\x93NUMPY\x01\x00", 8));
+  EXPECT_NE(npy.find("'shape': (11, 272)"), std::string::npos);
+  std::vector<int32_t> ids;
+  for (int32_t i = 0; i < 11; ++i) {
+    ids.push_back(i + 1);
+    auto expected = tinyLogits(ids);
+    EXPECT_EQ(memcmp(npy.data() + npy.size() - size +
+                         i * tinyVocabulary * sizeof(float),
+                     expected.data(), tinyVocabulary * sizeof(float)),
+              0);
+  }
+  writeFile(folder.file("ids"), "1 -2");
+  expect(run("m.lowbit --trust --ids ids --logits o2.npy"), 3, "token 1");
+  writeFile(folder.file("ids"), "1 272");
+  expect(run("m.lowbit --trust --ids ids --logits o2.npy"), 2, "token: 272");
+  expect(run("m.lowbit --trust --ids ids --logits none/o.npy"), 5, "none");
+  // What failed leaves nothing behind.
+  EXPECT_EQ(
+      system(("test -z \"$(ls -A " + folder.path + " | grep o2)\"").c_str()),
+      0);
+}
+
+TEST_F(Tool, MeasuresPerplexityByAPrintedProtocol) {
+  writeFile(folder.file("t.txt"), std::string(200, 'a') + "bc");
+  Outcome text = run("m.lowbit --trust --perplexity t.txt -c 51");
+  EXPECT_EQ(text.code, 0) << text.err;
+  EXPECT_NE(text.out.find("protocol: context 51, stride 50 tokens of text, BOS "
+                          "first, all other tokens scored\n5 windows, 202 "
+                          "tokens scored\n"),
+            std::string::npos)
+      << text.out;
+  Outcome json = run("m.lowbit --trust --perplexity t.txt -c 51 -o json "
+                     "--windows 2 --compare m.lowbit");
+  auto parsed = parseJson(json.out, "json", {1 << 16});
+  ASSERT_TRUE(bool(parsed)) << json.out << json.err;
+  EXPECT_EQ(parsed->find("scored")->asUint64(), 100u);
+  EXPECT_EQ(parsed->find("divergence")->asDouble(), 0);
+  EXPECT_EQ(parsed->find("same_top")->asDouble(), 1);
+  expect(run("m.lowbit --trust --perplexity t.txt"), 2, "512 is not in 2…150");
+  writeFile(folder.file("empty"), "");
+  expect(run("m.lowbit --trust --perplexity empty -c 50"), 3, "0 tokens");
+}
+
+TEST_F(Tool, MeasuresSpeed) {
+  Outcome md = run("m.lowbit --trust --bench --pp 32 --tg 8 -r 2");
+  EXPECT_EQ(md.code, 0) << md.err;
+  EXPECT_NE(md.out.find("| pp32 |"), std::string::npos) << md.out;
+  EXPECT_NE(md.out.find("| tg8 |"), std::string::npos);
+  Outcome json = run("m.lowbit --trust --bench --pp 32 --tg 8 -r 3 -o json");
+  auto parsed = parseJson(json.out, "json", {1 << 16});
+  ASSERT_TRUE(bool(parsed)) << json.out;
+  ASSERT_EQ(parsed->asArray().size(), 2u);
+  EXPECT_EQ(parsed->asArray()[1].find("samples_ts")->asArray().size(), 3u);
+  expect(run("m.lowbit --trust --bench"), 2, "512 tokens exceed");
+}
+
+TEST_F(Tool, InspectsWithoutTrust) {
+  Outcome text = run("m.lowbit --inspect");
+  EXPECT_EQ(text.code, 0) << text.err;
+  for (const char *part : {"lowbit test", "vocabulary 272", "code.x86_64",
+                           "weights (2 tensors)", "table"})
+    EXPECT_NE(text.out.find(part), std::string::npos) << part << text.out;
+  Outcome json = run("m.lowbit --inspect -o json");
+  EXPECT_TRUE(bool(parseJson(json.out, "json", {1 << 20})));
+  EXPECT_EQ(run("m.lowbit --verify").out, "m.lowbit: ok\n");
+  EXPECT_EQ(run("--list-variants").out.rfind("portable  yes\n", 0), 0u);
+}
+
+TEST_F(Tool, SaysWhereTheReferenceEngineIs) {
+  // Away from the build folder, where the compiler's tools may be.
+  std::string copy = folder.file("lowbit-run");
+  ASSERT_EQ(system(("ln " LOWBIT_RUN_TOOL " " + copy +
+                    " 2>/dev/null || cp " LOWBIT_RUN_TOOL " " + copy)
+                       .c_str()),
+            0);
+  writeFile(folder.file("ids"), "1");
+  Outcome outcome;
+  std::string command = "LD_LIBRARY_PATH=" LOWBIT_RUNTIME_FOLDER " " + copy +
+                        " " + model + " --engine reference --ids " +
+                        folder.file("ids") + " --logits x.npy 2>" +
+                        folder.file("err");
+  int status = system(command.c_str());
+  EXPECT_EQ(WEXITSTATUS(status), 4);
+  EXPECT_NE(readFile(folder.file("err")).find("comes with the compiler tools"),
+            std::string::npos)
+      << readFile(folder.file("err"));
+  expect(run("m.lowbit --engine reference -p a"), 4, "--perplexity FILE");
+}
+
+TEST_F(Tool, NoticesWhenOutputCannotBeWritten) {
+  EXPECT_EQ(run("m.lowbit --verify 1>/dev/full").code, 5);
+  EXPECT_EQ(run("m.lowbit --verify >&-").code, 5);
+  EXPECT_EQ(run("m.lowbit --trust -p Hi -n 5 --ignore-eos 1>/dev/full").code,
+            5);
+}

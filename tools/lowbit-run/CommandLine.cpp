@@ -1,0 +1,267 @@
+//===- CommandLine.cpp - What lowbit-run was asked to do ------------------===//
+#include "CommandLine.h"
+
+#include "Terminal.h"
+#include "lowbit/Runtime/lowbit_runtime.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <numeric>
+
+using namespace lowbit::run;
+
+static const char *const footer = R"(Examples:
+  lowbit-run model.lowbit -p "Once upon a time" -n 100 --temp 0
+  lowbit-run model.lowbit --perplexity book.txt
+  lowbit-run model.lowbit --bench -o json
+
+Every flag --some-flag can also be given as LOWBIT_ARG_SOME_FLAG in the
+environment. Results go to standard output, everything else to standard error.
+Exit codes: 0 ok, 2 usage, 3 bad input, 4 not supported, 5 input/output,
+6 memory, 7 damaged or untrusted artifact, 70 internal.)";
+
+/// `--top-p` to LOWBIT_ARG_TOP_P.
+static std::string environmentName(const std::string &name) {
+  std::string result = "LOWBIT_ARG_";
+  for (char c : name)
+    result += c == '-' ? '_' : static_cast<char>(toupper(c));
+  return result;
+}
+
+namespace {
+
+/// Declares options in groups, each with its mirror in the environment.
+class Declarations {
+public:
+  explicit Declarations(CLI::App &app) : app(app) {}
+
+  template <typename T>
+  CLI::Option *option(const char *names, T &value, const char *text) {
+    return finish(app.add_option(names, value, text));
+  }
+  CLI::Option *flag(const char *names, bool &value, const char *text) {
+    return finish(app.add_flag(names, value, text));
+  }
+  const char *group = "";
+
+private:
+  CLI::Option *finish(CLI::Option *option) {
+    option->group(group);
+    option->envname(environmentName(option->get_lnames().front()));
+    return option;
+  }
+  CLI::App &app;
+};
+
+void declareText(Declarations &declare, CommandLine &line) {
+  declare.group = "Text";
+  declare.option("-p,--prompt", line.prompt, "Text to go on from");
+  declare.option("-f,--file", line.promptFile,
+                 "Read the prompt from a file (- is standard input)");
+  declare.option("-n,--n-predict", line.tokens,
+                 "Tokens to make; -1 (default): until the text or the context "
+                 "ends");
+  declare.flag("--ignore-eos", line.ignoreEnd,
+               "Go on after an end-of-text token");
+  declare.flag("--special", line.parseSpecial,
+               "Names of special tokens in the prompt mean these tokens");
+  declare.flag("--no-display-prompt", line.noDisplayPrompt,
+               "Print only the text that is made");
+  declare.group = "Sampling";
+  declare.option("--temp", line.temperature,
+                 "Temperature, 0 to 10000 (default 0.8); 0 takes the most "
+                 "likely token");
+  declare.option("--top-k", line.topK,
+                 "Keep this many most likely tokens (default 40); 0: all");
+  declare.option("--top-p", line.topP,
+                 "Keep the most likely tokens of this probability (default "
+                 "0.95); 1: all");
+  declare.option(
+      "--min-p", line.minP,
+      "Keep tokens of at least this share of the largest probability "
+      "(default 0.05); 0: all");
+  declare.option("-s,--seed", line.seed,
+                 "Seed; -1 (default): another one each time");
+}
+
+void declareFigures(Declarations &declare, CommandLine &line) {
+  declare.group = "Figures";
+  declare.option("--perplexity", line.perplexityFile,
+                 "Measure perplexity on a text");
+  declare.option("--compare", line.compareWith,
+                 "With --perplexity: also KL(OTHER || model) and the paired "
+                 "difference to this artifact");
+  declare
+      .option("--protocol", line.protocol,
+              "lowbit (default: BOS first in every window, all other tokens "
+              "scored) or llama.cpp (the second half of each window)")
+      ->check(CLI::IsMember({"lowbit", "llama.cpp"}));
+  declare.option("--windows", line.windows,
+                 "At most so many windows of the text; 0 (default): all");
+  declare.flag("--bench", line.bench,
+               "Measure tokens per second of a prompt and of making text");
+  declare.option("--pp", line.benchPrompt,
+                 "Tokens of the prompt in --bench (default 512); 0: skip");
+  declare.option("--tg", line.benchTokens,
+                 "Tokens to make in --bench (default 128); 0: skip");
+  declare.option("-r,--repetitions", line.repetitions,
+                 "Repetitions in --bench (default 5)");
+  declare
+      .option("-o,--output", line.format,
+              "md or json for --bench; text or json for --perplexity and "
+              "--inspect")
+      ->check(CLI::IsMember({"md", "text", "json"}));
+}
+
+void declareRest(Declarations &declare, CommandLine &line) {
+  declare.group = "Numbers in and out";
+  declare.flag("--tokenize", line.tokenize,
+               "Print the ids of the prompt, nothing else");
+  declare.option("--ids", line.idsFile,
+                 "Take ids from a file instead of a prompt");
+  declare.option("--logits", line.logitsFile,
+                 "Write the logits of all tokens of the prompt, f32 [tokens, "
+                 "vocabulary], as .npy");
+  declare.group = "How it runs";
+  declare.option("-t,--threads", line.threads,
+                 "Threads; 0 (default): one for each CPU");
+  declare.option("-c,--ctx-size", line.context,
+                 "Positions of the context (default: all of the model); with "
+                 "--perplexity, tokens of a window (default 512)");
+  declare
+      .option("--weights", line.weights,
+              "copy into huge pages, map, or automatic (default)")
+      ->check(CLI::IsMember({"automatic", "copy", "map"}));
+  declare.option("--variant", line.variant,
+                 "Largest kernel variant to use: portable, avx2, avx512 "
+                 "(default: the CPU's best)");
+  declare
+      .option("--engine", line.engine,
+              "kernels (default), or reference or reference-f64: the "
+              "interpreter lowbit-reference of the compiler tools")
+      ->check(CLI::IsMember({"kernels", "reference", "reference-f64"}));
+  declare.option("--width", line.width,
+                 "Bit width of nested models (default: the largest)");
+  declare.flag("--trust", line.trust,
+               "Run the code of an artifact that you did not compile");
+  declare.group = "The artifact";
+  declare.flag("--inspect", line.inspect,
+               "Print what is in it, without executing anything");
+  declare.flag("--verify", line.verify, "Check every byte of it");
+  declare.flag("--list-variants", line.listVariants,
+               "Print the kernel variants and which this CPU can run");
+}
+
+size_t editDistance(const std::string &a, const std::string &b) {
+  std::vector<size_t> row(b.size() + 1);
+  std::iota(row.begin(), row.end(), size_t(0));
+  for (size_t i = 1; i <= a.size(); ++i) {
+    size_t diagonal = row[0];
+    row[0] = i;
+    for (size_t j = 1; j <= b.size(); ++j) {
+      size_t replaced = diagonal + (a[i - 1] != b[j - 1]);
+      diagonal = row[j];
+      row[j] = std::min({replaced, row[j] + 1, row[j - 1] + 1});
+    }
+  }
+  return row.back();
+}
+
+/// The flag that an unknown argument probably means, or nothing.
+std::string nearestFlag(const CLI::App &app, std::string argument) {
+  argument = argument.substr(0, argument.find('='));
+  std::string best;
+  size_t least = std::max<size_t>(2, argument.size() / 3) + 1;
+  for (const CLI::Option *option : app.get_options())
+    for (const std::string &name : option->get_lnames()) {
+      size_t distance = editDistance(argument, "--" + name);
+      if (distance < least) {
+        least = distance;
+        best = "--" + name;
+      }
+    }
+  return best;
+}
+
+int reportUsage(const CLI::App &app, const CLI::ParseError &error, int argc,
+                char **argv) {
+  std::string message = error.what();
+  if (dynamic_cast<const CLI::ExtrasError *>(&error)) {
+    // Name the first argument that is no flag of this tool.
+    for (int i = 1; i < argc; ++i) {
+      std::string argument = argv[i];
+      if (argument.size() < 2 || argument[0] != '-' ||
+          message.find(argument) == std::string::npos)
+        continue;
+      message = "unknown flag " + argument;
+      std::string nearest = nearestFlag(app, argument);
+      if (!nearest.empty())
+        message += "; did you mean " + nearest + "?";
+      break;
+    }
+  }
+  printError(message);
+  return 2;
+}
+
+/// What cannot be said by one option alone.
+std::string checkTogether(const CommandLine &line) {
+  if (line.model.empty() && !line.listVariants)
+    return "which artifact? (lowbit-run model.lowbit …; see --help)";
+  int actions = line.bench + line.tokenize + line.inspect + line.verify +
+                line.listVariants + !line.perplexityFile.empty() +
+                !line.logitsFile.empty();
+  if (actions > 1)
+    return "only one of --perplexity, --bench, --tokenize, --logits, "
+           "--inspect, "
+           "--verify and --list-variants at once";
+  int prompts =
+      !line.prompt.empty() + !line.promptFile.empty() + !line.idsFile.empty();
+  if (prompts > 1)
+    return "only one of --prompt, --file and --ids at once";
+  if (line.tokenize && !line.idsFile.empty())
+    return "--tokenize makes ids of text; --ids gives them";
+  if (!line.logitsFile.empty() && prompts == 0)
+    return "--logits needs --ids, --prompt or --file";
+  if (!line.compareWith.empty() && line.perplexityFile.empty())
+    return "--compare needs --perplexity FILE";
+  if (line.repetitions < 1 || line.repetitions > 10000)
+    return "--repetitions: " + std::to_string(line.repetitions) +
+           " is not in 1…10000";
+  if (line.benchPrompt < 0 || line.benchTokens < 0)
+    return "--pp and --tg must not be negative";
+  if (line.threads < 0 || line.threads > 10000)
+    return "--threads: " + std::to_string(line.threads) + " is not in 0…10000";
+  if (line.seed < -1)
+    return "--seed: " + std::to_string(line.seed) + " is not in -1…";
+  return "";
+}
+
+} // namespace
+
+int lowbit::run::parseCommandLine(int argc, char **argv, CommandLine &line) {
+  CLI::App app("lowbit-run: run a compiled model", "lowbit-run");
+  app.footer(footer);
+  app.set_version_flag("--version", std::string("lowbit ") + lowbit_version());
+  app.add_option("model", line.model, "The artifact (model.lowbit)");
+  Declarations declare(app);
+  declareText(declare, line);
+  declareFigures(declare, line);
+  declareRest(declare, line);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForVersion &call) {
+    printf("%s\n", call.what());
+    return 0;
+  } catch (const CLI::CallForHelp &) {
+    printf("%s", app.help().c_str());
+    return 0;
+  } catch (const CLI::ParseError &error) {
+    return reportUsage(app, error, argc, argv);
+  }
+  std::string problem = checkTogether(line);
+  if (problem.empty())
+    return -1;
+  printError(problem);
+  return 2;
+}
