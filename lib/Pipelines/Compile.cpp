@@ -20,6 +20,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cinttypes>
 #include <cstdio>
 #include <sys/resource.h>
 
@@ -55,6 +56,20 @@ std::string number(const char *format, double value) {
   char text[64];
   std::snprintf(text, sizeof(text), format, value);
   return text;
+}
+
+/// Bytes of memory that no file backs, of this process. Mapped checkpoints and
+/// outputs are not memory that must be there: the system takes it back.
+int64_t anonymousMemory() {
+  int64_t kilobytes = 0;
+  if (FILE *status = std::fopen("/proc/self/status", "re")) {
+    char line[256];
+    while (std::fgets(line, sizeof(line), status))
+      if (std::sscanf(line, "RssAnon: %" SCNd64, &kilobytes) == 1)
+        break;
+    std::fclose(status);
+  }
+  return kilobytes * 1024;
 }
 
 /// Every dialect that a module may be in, from import to lowered.
@@ -119,7 +134,8 @@ Status Compilation::checkOptions() {
   if (!options.cache.empty())
     if (Status status = checkCacheType(options.cache))
       return Error{ExitCode::Usage, "--kv: " + status->message};
-  bool isPlan = options.emit == Stage::Planned || options.emit == Stage::Lowered;
+  bool isPlan =
+      options.emit == Stage::Planned || options.emit == Stage::Lowered;
   if (isPlan && options.targets.size() != 1)
     return Error{ExitCode::Usage, "--emit=" + stageName(options.emit).str() +
                                       " goes with one target, --targets has " +
@@ -155,15 +171,16 @@ Status Compilation::load() {
   for (const std::string &note : input.notes)
     progress.note(note);
   if (input.stage > options.emit)
-    return Error{ExitCode::Usage,
-                 quoted(options.input) + " is at stage " +
-                     stageName(input.stage).str() + " already, beyond --emit=" +
-                     stageName(options.emit).str()};
+    return Error{
+        ExitCode::Usage,
+        quoted(options.input) + " is at stage " + stageName(input.stage).str() +
+            " already, beyond --emit=" + stageName(options.emit).str()};
   return std::nullopt;
 }
 
-/// The recipe for a module before the stage quantized: the one that is given, or
-/// that was given when the module was made. Left on the module for later stages.
+/// The recipe for a module before the stage quantized: the one that is given,
+/// or that was given when the module was made. Left on the module for later
+/// stages.
 Result<Recipe> Compilation::chooseRecipe() {
   mlir::ModuleOp module = *input.module;
   mlir::Builder builder(&context);
@@ -288,8 +305,8 @@ Status Compilation::planAndGenerate() {
       if (Status status = dump(*planned, "planned." + name))
         return status;
     }
-    auto generated = generateTarget(planned ? *planned : module,
-                                    model->vocabulary, options);
+    auto generated =
+        generateTarget(planned ? *planned : module, model->vocabulary, options);
     if (stopped())
       return Error{ExitCode::Stopped, "stopped before weights were written"};
     if (!generated)
@@ -303,8 +320,7 @@ Status Compilation::planAndGenerate() {
 Status Compilation::dump(mlir::ModuleOp module, llvm::StringRef name) {
   if (options.dump.empty())
     return std::nullopt;
-  if (std::error_code error =
-          llvm::sys::fs::create_directories(options.dump))
+  if (std::error_code error = llvm::sys::fs::create_directories(options.dump))
     return outputError(options.dump, "create", error.value());
   return writeFile(options.dump + "/" + name.str() + ".mlir", print(module));
 }
@@ -379,9 +395,8 @@ Result<std::string> Compilation::emitPlanned() {
   return emitText(module, options.emit);
 }
 
-Fingerprint
-Compilation::makeFingerprint(const Container &container,
-                             const std::string &contents) const {
+Fingerprint Compilation::makeFingerprint(const Container &container,
+                                         const std::string &contents) const {
   std::string inputs;
   for (const ManifestInput &file : files->list())
     inputs += file.file + " " + file.sha256 + "\n";
@@ -398,8 +413,8 @@ Compilation::makeFingerprint(const Container &container,
 }
 
 Status Compilation::writeLedger(const std::vector<LedgerEntry> &ledger) {
-  if (Status status = writeFile(options.output + ".ledger.json",
-                                writeLedgerJson(ledger)))
+  if (Status status =
+          writeFile(options.output + ".ledger.json", writeLedgerJson(ledger)))
     return status;
   return writeFile(options.output + ".ledger.txt", writeLedgerTable(ledger));
 }
@@ -411,24 +426,21 @@ std::string describeBits(const Manifest &manifest) {
          std::to_string(manifest.parameters) + " parameters)\n";
 }
 
-Result<std::string>
-Compilation::describeDryRun(const ArtifactLayout &layout,
-                            const Manifest &manifest) {
+Result<std::string> Compilation::describeDryRun(const ArtifactLayout &layout,
+                                                const Manifest &manifest) {
   Result<double> packing = materializer->estimateSeconds(0.5);
   if (!packing)
     return packing.error();
   // Writing and digests go at about 1 GB/s.
-  double seconds = std::chrono::duration<double>(
-                       std::chrono::steady_clock::now() - start)
-                       .count() +
-                   *packing +
-                   static_cast<double>(layout.container.fileBytes()) * 1e-9;
-  struct rusage self, children;
-  getrusage(RUSAGE_SELF, &self);
+  double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+          .count() +
+      *packing + static_cast<double>(layout.container.fileBytes()) * 1e-9;
+  struct rusage children;
   getrusage(RUSAGE_CHILDREN, &children);
   int64_t memory =
-      std::max<int64_t>(self.ru_maxrss * 1024 + materializer->peakMemory(),
-                        children.ru_maxrss * 1024);
+      std::max<int64_t>(anonymousMemory() + materializer->peakMemory(),
+                        int64_t(children.ru_maxrss) * 1024);
   return "output: " + std::to_string(layout.container.fileBytes()) +
          " bytes\npeak memory: " + std::to_string(memory) +
          " bytes\nestimated time: " + number("%.1f", seconds) + " s\n" +
@@ -440,8 +452,8 @@ Result<std::string> Compilation::emitArtifact() {
     return *status;
   if (Status status = planAndGenerate())
     return *status;
-  auto manifest = makeManifest(*input.module, *files, *materializer, targets,
-                               options);
+  auto manifest =
+      makeManifest(*input.module, *files, *materializer, targets, options);
   if (!manifest)
     return manifest.error();
   std::string contents = writeManifest(*manifest);
@@ -475,9 +487,8 @@ Result<std::string> Compilation::emitArtifact() {
                   recorded->message);
   if (Status status = writeLedger(*ledger))
     return *status;
-  return options.output + ": " +
-         std::to_string(layout->container.fileBytes()) + " bytes\n" +
-         describeBits(*manifest) + "ledger: " + options.output +
+  return options.output + ": " + std::to_string(layout->container.fileBytes()) +
+         " bytes\n" + describeBits(*manifest) + "ledger: " + options.output +
          ".ledger.json, " + options.output + ".ledger.txt\n";
 }
 

@@ -79,12 +79,12 @@ Result<CompileInput> readModule(mlir::MLIRContext &context,
   if (Status status = checkNesting(*text, options.input))
     return *status;
   std::string problem;
-  mlir::ScopedDiagnosticHandler handler(
-      &context, [&](mlir::Diagnostic &diagnostic) {
-        if (problem.empty())
-          problem = diagnostic.str();
-        return mlir::success();
-      });
+  mlir::ScopedDiagnosticHandler handler(&context,
+                                        [&](mlir::Diagnostic &diagnostic) {
+                                          if (problem.empty())
+                                            problem = diagnostic.str();
+                                          return mlir::success();
+                                        });
   CompileInput input;
   input.module = mlir::parseSourceString<mlir::ModuleOp>(
       *text, mlir::ParserConfig(&context), options.input);
@@ -99,9 +99,9 @@ Result<CompileInput> readModule(mlir::MLIRContext &context,
                     "does not name the stage of the module, must be one of " +
                         listStages() + " (before artifact)");
   input.stage = *stage;
-  std::string gate = ("builtin.module(lowbit-verify-stage{stage=" +
-                      stageName(*stage) + "})")
-                         .str();
+  std::string gate =
+      ("builtin.module(lowbit-verify-stage{stage=" + stageName(*stage) + "})")
+          .str();
   if (Status status = runPipeline(*input.module, gate))
     return badInput(options.input, "", status->message);
   StringRef parent = llvm::sys::path::parent_path(options.input);
@@ -130,8 +130,8 @@ Result<CompileInput> lowbit::loadInput(mlir::MLIRContext &context,
 Status InputFiles::add(Result<MappedFile> file, const std::string &name) {
   if (!file)
     return file.error();
-  inputs.push_back({name, static_cast<int64_t>(file->size()),
-                    hex(sha256(file->bytes()))});
+  inputs.push_back(
+      {name, static_cast<int64_t>(file->size()), hex(sha256(file->bytes()))});
   files.push_back(std::move(*file));
   return std::nullopt;
 }

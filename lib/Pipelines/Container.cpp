@@ -16,8 +16,7 @@ size_t Container::add(const std::string &name, std::string bytes,
   return index;
 }
 
-size_t Container::addRoom(const std::string &name, uint64_t bytes,
-                          bool exact) {
+size_t Container::addRoom(const std::string &name, uint64_t bytes, bool exact) {
   TensorEntry entry;
   entry.name = name;
   entry.dtype = DType::U8;

@@ -93,8 +93,8 @@ Result<Journal> Journal::create(const std::string &output,
   return journal;
 }
 
-Result<std::optional<Journal>>
-Journal::resume(const std::string &output, const Fingerprint &fingerprint) {
+Result<std::optional<Journal>> Journal::resume(const std::string &output,
+                                               const Fingerprint &fingerprint) {
   std::string path = pathFor(output);
   if (::access(path.c_str(), F_OK) != 0)
     return std::optional<Journal>();
@@ -108,13 +108,12 @@ Journal::resume(const std::string &output, const Fingerprint &fingerprint) {
     return std::optional<Journal>();
   if (journal.lines[0] != fingerprintLine(fingerprint))
     return Error{ExitCode::Mismatch,
-                 escaped(path) +
-                     ": is of another compilation, different in " +
+                 escaped(path) + ": is of another compilation, different in " +
                      differences(journal.lines[0], fingerprint) +
                      "; without --resume it is made from the start"};
   journal.lines.erase(journal.lines.begin());
-  journal.file = Descriptor(::open(
-      path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
+  journal.file = Descriptor(
+      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW));
   if (!journal.file)
     return outputError(path, "open", errno);
   // A kill may have left half a line: what follows must not be glued to it.
@@ -124,9 +123,9 @@ Journal::resume(const std::string &output, const Fingerprint &fingerprint) {
   return std::optional<Journal>(std::move(journal));
 }
 
-std::vector<std::optional<LedgerEntry>> Journal::complete(
-    size_t tensors,
-    const std::function<Bytes(size_t index)> &bytesOf) const {
+std::vector<std::optional<LedgerEntry>>
+Journal::complete(size_t tensors,
+                  const std::function<Bytes(size_t index)> &bytesOf) const {
   std::vector<std::optional<LedgerEntry>> entries(tensors);
   for (const std::string &line : lines) {
     Result<JsonValue> json = parseJson(line, path, lineLimits);

@@ -61,6 +61,10 @@ void Progress::begin(const std::string &newWhat, int64_t newTotal) {
   start = lastShown = Clock::now();
   if (jsonLines)
     emitJson("begin", what, 0);
+  else if (total == 0 && isTerminal) { // No bar: say at least what goes on.
+    std::fprintf(stderr, "\r\033[K%s", what.c_str());
+    barShown = true;
+  }
 }
 
 void Progress::advance(int64_t units) {
@@ -69,8 +73,8 @@ void Progress::advance(int64_t units) {
   Clock::time_point now = Clock::now();
   double elapsed = seconds(now - start);
   double interval = isTerminal && !jsonLines ? barSeconds : lineSeconds;
-  bool isDue = wasShown ? seconds(now - lastShown) >= interval
-                        : elapsed >= firstSeconds;
+  bool isDue =
+      wasShown ? seconds(now - lastShown) >= interval : elapsed >= firstSeconds;
   if (!isRunning || !isDue)
     return;
   lastShown = now;
@@ -86,8 +90,10 @@ void Progress::end() {
   double elapsed = seconds(Clock::now() - start);
   if (jsonLines)
     emitJson("end", what, elapsed);
-  else if (wasShown)
+  else if (wasShown || (total == 0 && elapsed >= firstSeconds))
     show(elapsed, true);
+  else
+    clearBar();
 }
 
 void Progress::show(double elapsed, bool isLast) {

@@ -45,7 +45,9 @@ std::optional<Stage> lowbit::parseStage(StringRef name) {
   return static_cast<Stage>(std::distance(std::begin(stageNames), found));
 }
 
-std::string lowbit::listStages() { return llvm::join(llvm::ArrayRef(stageNames), ", "); }
+std::string lowbit::listStages() {
+  return llvm::join(llvm::ArrayRef(stageNames), ", ");
+}
 
 std::string lowbit::makePipeline(const Recipe &recipe, Stage from, Stage to,
                                  bool gates) {

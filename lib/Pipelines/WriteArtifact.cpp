@@ -51,11 +51,10 @@ std::string findCacheType(mlir::ModuleOp module) {
 /// depend on where in the file it will be.
 std::string makeArtifactModule(mlir::ModuleOp module, size_t parameters) {
   mlir::OwningOpRef<mlir::ModuleOp> copy = module.clone();
-  replaceByBytes(*copy, ".", "weights.",
-                 std::vector<int64_t>(parameters, 0));
+  replaceByBytes(*copy, ".", "weights.", std::vector<int64_t>(parameters, 0));
   mlir::Builder builder(module.getContext());
-  (*copy)->setAttr(stageAttr, builder.getStringAttr(
-                                  stageName(Stage::Materialized)));
+  (*copy)->setAttr(stageAttr,
+                   builder.getStringAttr(stageName(Stage::Materialized)));
   // The manifest has both in fields of their own.
   (*copy)->removeAttr(recipeAttr);
   (*copy)->removeAttr(pipelineAttr);
@@ -102,8 +101,8 @@ void addFigures(Manifest &manifest) {
 
 } // namespace
 
-Result<ManifestModel>
-lowbit::readModelFacts(mlir::ModuleOp module, const CompileOptions &options) {
+Result<ManifestModel> lowbit::readModelFacts(mlir::ModuleOp module,
+                                             const CompileOptions &options) {
   auto facts = module->getAttrOfType<mlir::DictionaryAttr>(modelAttr);
   if (!facts)
     return badInput(options.input, modelAttr.str(),
@@ -189,12 +188,10 @@ lowbit::layOutArtifact(const Manifest &manifest,
   uint64_t chunks = 0;
   for (size_t i = 0; i < container.size(); ++i)
     chunks += chunkCount(container.roomBytes(i));
-  layout.chunks =
-      container.addRoom("digest.chunks", chunks * chunkDigestBytes);
+  layout.chunks = container.addRoom("digest.chunks", chunks * chunkDigestBytes);
   layout.root = container.addRoom("digest.root", sizeof(Sha256Digest),
                                   /*exact=*/true);
-  if (Status status =
-          container.finish({{"kind", "lowbit"}, {"version", "1"}}))
+  if (Status status = container.finish({{"kind", "lowbit"}, {"version", "1"}}))
     return *status;
   return layout;
 }

@@ -22,9 +22,9 @@ struct WeightTarget {
 };
 
 /// Reserves the file, writes header and known tensors, and makes the weights,
-/// or those that an interrupted run has not made. Returns the ledger. A run that
-/// is stopped leaves file and journal for a later one (exit 75); any other error
-/// leaves no journal.
+/// or those that an interrupted run has not made. Returns the ledger. A run
+/// that is stopped leaves file and journal for a later one (exit 75); any other
+/// error leaves no journal.
 Result<std::vector<LedgerEntry>> writeWeights(Materializer &materializer,
                                               WeightTarget &target,
                                               Progress &progress);

@@ -41,10 +41,10 @@ inline lowbit_error *toApi(Status status) {
 /// A copy of bytes that lowbit_free frees, with a NUL after them.
 inline char *copyForCaller(const void *data, size_t bytes) {
   auto *copy = static_cast<char *>(malloc(bytes + 1));
-  if (copy) {
+  if (copy && bytes > 0)
     memcpy(copy, data, bytes);
+  if (copy)
     copy[bytes] = '\0';
-  }
   return copy;
 }
 

@@ -194,8 +194,8 @@ bool ThreadPool::beginNextStep() {
   pieces = items < int64_t(parts) * 4 * piecesPerThread ? 1 : piecesPerThread;
   remaining.store(static_cast<uint32_t>(parts * pieces),
                   std::memory_order_relaxed);
-  // With the last ticket the step can be over at once and the next one begin, so
-  // the members are not to be read any more.
+  // With the last ticket the step can be over at once and the next one begin,
+  // so the members are not to be read any more.
   const uint64_t ticket = ++stepNumber << pieceBits | uint64_t(pieces);
   for (int part = 0, last = parts; part < last; ++part)
     tickets[part].left.store(ticket, std::memory_order_release);

@@ -39,8 +39,8 @@ struct AssignLayouts : lowbit::impl::LowbitAssignLayoutsBase<AssignLayouts> {
                                       Float32Type::get(&getContext()));
     auto yield = cast<YieldOp>(parameter.getInit().front().back());
     OpBuilder builder(yield);
-    yield.getValueMutable().assign(WidenOp::create(
-        builder, yield.getLoc(), type, yield.getValue()));
+    yield.getValueMutable().assign(
+        WidenOp::create(builder, yield.getLoc(), type, yield.getValue()));
     parameter.setTypeAttr(TypeAttr::get(type));
     widened[parameter.getSymNameAttr()] = type;
   }

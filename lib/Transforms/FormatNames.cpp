@@ -48,8 +48,8 @@ Result<IntegerFormat> lowbit::parseFormatName(StringRef name) {
   StringRef group = words[1];
   if (group == "row")
     format.group = 0;
-  else if (!group.consume_front("g") ||
-           group.getAsInteger(10, format.group) || format.group == 0)
+  else if (!group.consume_front("g") || group.getAsInteger(10, format.group) ||
+           format.group == 0)
     return notKnown;
   bool hasScale = false, hasOffset = false;
   for (StringRef word : llvm::drop_begin(words, 2))
@@ -75,7 +75,8 @@ Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
     return usage("solver " + quoted(choice.solver) +
                  " is not known, must be nearest, search or given");
   if (choice.solver == "given" && choice.file.empty())
-    return usage("solver given needs a file: codes and scales are read from it");
+    return usage(
+        "solver given needs a file: codes and scales are read from it");
   if (choice.solver != "given" && !choice.file.empty())
     return usage("file " + quoted(choice.file) + " does not go with solver " +
                  choice.solver + ": only solver given reads codes");

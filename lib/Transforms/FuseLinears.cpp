@@ -120,9 +120,9 @@ void fuse(ArrayRef<LinearOp> group) {
   int64_t offset = 0;
   for (LinearOp linear : group) {
     Type type = linear.getResult().getType();
-    Value part = SliceOp::create(builder, linear.getLoc(), type,
-                                 fused.getResult(),
-                                 builder.getI64IntegerAttr(offset));
+    Value part =
+        SliceOp::create(builder, linear.getLoc(), type, fused.getResult(),
+                        builder.getI64IntegerAttr(offset));
     offset += cast<RankedTensorType>(type).getDimSize(1);
     linear.getResult().replaceAllUsesWith(part);
   }
@@ -141,9 +141,9 @@ struct FuseLinears : lowbit::impl::LowbitFuseLinearsBase<FuseLinears> {
       llvm::MapVector<Key, SmallVector<LinearOp>> groups;
       for (auto linear : block.getOps<LinearOp>()) {
         std::optional<FusableWeight> weight = getFusableWeight(linear);
-        bool biasIsFree = !linear.getBias() ||
-                          (linear.getBias().getDefiningOp<WeightOp>() &&
-                           linear.getBias().hasOneUse());
+        bool biasIsFree =
+            !linear.getBias() || (linear.getBias().getDefiningOp<WeightOp>() &&
+                                  linear.getBias().hasOneUse());
         if (weight && biasIsFree)
           groups[{linear.getInput(), getFusionKey(linear, *weight)}].push_back(
               linear);

@@ -11,8 +11,8 @@ using namespace lowbit;
 namespace {
 
 /// The bytes of a tensor that must have this type and shape.
-Result<Bytes> take(const Safetensors &file, const std::string &name, DType dtype,
-                   const std::vector<uint64_t> &shape) {
+Result<Bytes> take(const Safetensors &file, const std::string &name,
+                   DType dtype, const std::vector<uint64_t> &shape) {
   const std::string &path = file.file().name();
   std::string expected =
       std::string(dtypeName(dtype)) + " " + describeShape(shape);
@@ -99,7 +99,8 @@ std::optional<Defect> GivenWeights::take(int64_t first, int64_t count,
     std::memcpy(&codes[r * columns], leaf->codes.data + row * columns, columns);
     for (int64_t g = 0; g < groups; ++g)
       std::memcpy(&scales[r * groups + g],
-                  leaf->scales.data + (row * groups + g) * scaleSize, scaleSize);
+                  leaf->scales.data + (row * groups + g) * scaleSize,
+                  scaleSize);
     if (!zeros.empty())
       std::memcpy(&zeros[r * groups], leaf->zeros.data + row * groups, groups);
   }

@@ -30,8 +30,8 @@ std::optional<StoredSize> sizeOf(ParameterOp parameter) {
   if (FormatInterface format = getFormat(type))
     return format.getStoredSize(type.getDimSize(0), type.getDimSize(1));
   if (parameter.getLayoutAttr() && type.getRank() == 2)
-    return storedSize(getStorageType(type.getElementType()),
-                      type.getDimSize(0), type.getDimSize(1));
+    return storedSize(getStorageType(type.getElementType()), type.getDimSize(0),
+                      type.getDimSize(1));
   std::optional<int64_t> payload =
       ParameterOp::getStoredBytes(type, parameter.getLayoutAttr());
   int64_t bytes;
@@ -316,10 +316,11 @@ Result<double> Materializer::estimateSeconds(double budget) const {
     double seconds = 0;
     int64_t tile = 0;
     while (tile < job->tiles && seconds < budget / samples.size()) {
-      if (Status status = packer.packTiles(*job, tile++, 1, out.data(), ignored))
+      if (Status status =
+              packer.packTiles(*job, tile++, 1, out.data(), ignored))
         return *status;
-      seconds = std::chrono::duration<double>(
-                    std::chrono::steady_clock::now() - start)
+      seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() -
+                                              start)
                     .count();
     }
     double weightsDone = static_cast<double>(tile * tileRows) *

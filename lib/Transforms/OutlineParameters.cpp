@@ -137,7 +137,8 @@ struct OutlineParameters
   void noteUse(StringAttr name, OpOperand &operand, const WeightRoles &roles) {
     ParameterUse &noted = uses[name];
     const WeightUse *use = roles.lookup(operand.getOwner());
-    if (!use || cast<RankedTensorType>(operand.get().getType()).getRank() != 2) {
+    if (!use ||
+        cast<RankedTensorType>(operand.get().getType()).getRank() != 2) {
       noted.other = isa<RmsNormOp>(operand.getOwner()) ? "norm" : "bias";
       return;
     }
@@ -154,10 +155,9 @@ struct OutlineParameters
       if (found == uses.end())
         continue;
       const ParameterUse &use = found->second;
-      parameter->setAttr("lowbit.role",
-                         builder.getStringAttr(use.roles
-                                                   ? describeRoles(use.roles)
-                                                   : use.other.str()));
+      parameter->setAttr("lowbit.role", builder.getStringAttr(
+                                            use.roles ? describeRoles(use.roles)
+                                                      : use.other.str()));
       if (use.layer >= 0)
         parameter->setAttr("lowbit.layer",
                            builder.getI64IntegerAttr(use.layer));
@@ -170,8 +170,8 @@ struct OutlineParameters
     collectChain(value, chain);
     for (Operation *op : chain)
       if (!isWeightOp(op))
-        return op->emitError()
-               << "is no operation that makes a weight, but one is made from it";
+        return op->emitError() << "is no operation that makes a weight, but "
+                                  "one is made from it";
     StringAttr &name = outlined[describeChain(chain)];
     if (!name)
       name = createParameter(value, chain);

@@ -59,9 +59,8 @@ Status checkElements(const WeightJob &job, const uint8_t *elements,
   Defect defect;
   defect.row = firstRow + first / job.rows->columns;
   defect.column = first % job.rows->columns;
-  widenElements(job.rows->type,
-                elements + first * elementSize(job.rows->type), 1,
-                &defect.value);
+  widenElements(job.rows->type, elements + first * elementSize(job.rows->type),
+                1, &defect.value);
   return describeDefect(job, defect);
 }
 
@@ -104,8 +103,7 @@ Status TilePacker::scan(WeightJob &job, int64_t block) {
   for (int64_t i = first; i < last; ++i) {
     TileInput input = readTile(job, i, ignored);
     float scale = 0;
-    if (std::optional<Defect> defect =
-            solverOf(job).maximalScale(input, scale))
+    if (std::optional<Defect> defect = solverOf(job).maximalScale(input, scale))
       return describeDefect(job, *defect);
     result.maximalScale = std::max(result.maximalScale, scale);
   }
@@ -133,9 +131,9 @@ Status TilePacker::packFloats(const WeightJob &job, int64_t tileIndex,
                               uint8_t *out, BlockResult &result) {
   int64_t firstRow = tileIndex * tileRows;
   int64_t rowCount = std::min(tileRows, job.entry.rows - firstRow);
-  elements.resize(std::max<size_t>(elements.size(),
-                                   tileRows * job.entry.columns *
-                                       elementSize(job.rows->type)));
+  elements.resize(
+      std::max<size_t>(elements.size(), tileRows * job.entry.columns *
+                                            elementSize(job.rows->type)));
   job.rows->readElements(firstRow, rowCount, elements.data());
   if (Status status =
           checkElements(job, elements.data(), firstRow, rowCount, result))
@@ -153,8 +151,7 @@ Status TilePacker::packVector(const WeightJob &job, uint8_t *out,
 }
 
 Status TilePacker::packTiles(const WeightJob &job, int64_t firstTile,
-                             int64_t count, uint8_t *out,
-                             BlockResult &result) {
+                             int64_t count, uint8_t *out, BlockResult &result) {
   for (int64_t i = 0; i < count; ++i) {
     uint8_t *at = out + i * job.tileBytes;
     Status status = job.kind == WeightJob::Kind::Integers

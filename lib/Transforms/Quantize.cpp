@@ -77,8 +77,8 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
       SmallVector<Value> chosen;
       function.walk([&](Operation *op) {
         Value matrix = getMatrix(op);
-        if (matrix && isMeant(*uses.lookup(op)) && !getFormat(matrix.getType()) &&
-            !llvm::is_contained(chosen, matrix))
+        if (matrix && isMeant(*uses.lookup(op)) &&
+            !getFormat(matrix.getType()) && !llvm::is_contained(chosen, matrix))
           chosen.push_back(matrix);
       });
       for (Value matrix : chosen)
@@ -89,9 +89,8 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
   bool isMeant(const WeightUse &use) const {
     if (!(use.roles & roleSet))
       return false;
-    return use.layer == -1 ||
-           (use.layer >= firstLayer &&
-            (lastLayer == -1 || use.layer <= lastLayer));
+    return use.layer == -1 || (use.layer >= firstLayer &&
+                               (lastLayer == -1 || use.layer <= lastLayer));
   }
 
   void quantize(Value matrix) {
@@ -106,7 +105,8 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
           builder.getNamedAttr("file", builder.getStringAttr(file)));
     auto op = QuantizeOp::create(builder, matrix.getLoc(), quantized, matrix,
                                  builder.getStringAttr(solver), options);
-    Type input = activation == "i8" ? builder.getI8Type() : builder.getI16Type();
+    Type input =
+        activation == "i8" ? builder.getI8Type() : builder.getI16Type();
     matrix.replaceUsesWithIf(op.getResult(), [&](OpOperand &use) {
       return getMatrix(use.getOwner()) == matrix;
     });

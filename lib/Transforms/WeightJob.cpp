@@ -101,8 +101,8 @@ Status setUpChain(WeightJob &job, const StoredParameter &parameter,
   auto yield = llvm::cast<YieldOp>(op.getInit().front().back());
   mlir::Value value = yield.getValue();
   auto quantize = value.getDefiningOp<QuantizeOp>();
-  auto rows = makeWeightRows(quantize ? quantize.getInput() : value, bytes,
-                             job.leaves);
+  auto rows =
+      makeWeightRows(quantize ? quantize.getInput() : value, bytes, job.leaves);
   if (!rows)
     return rows.error();
   job.rows = std::move(*rows);

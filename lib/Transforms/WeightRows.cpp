@@ -39,18 +39,18 @@ public:
 
   void readElements(int64_t first, int64_t count, void *out) const override {
     auto *next = static_cast<uint8_t *>(out);
-    forEachPart(first, count, [&](const WeightRows &part, int64_t at,
-                                  int64_t rowCount) {
-      part.readElements(at, rowCount, next);
-      next += rowCount * columns * elementSize(type);
-    });
+    forEachPart(first, count,
+                [&](const WeightRows &part, int64_t at, int64_t rowCount) {
+                  part.readElements(at, rowCount, next);
+                  next += rowCount * columns * elementSize(type);
+                });
   }
   void readFloats(int64_t first, int64_t count, float *out) const override {
-    forEachPart(first, count, [&](const WeightRows &part, int64_t at,
-                                  int64_t rowCount) {
-      part.readFloats(at, rowCount, out);
-      out += rowCount * columns;
-    });
+    forEachPart(first, count,
+                [&](const WeightRows &part, int64_t at, int64_t rowCount) {
+                  part.readFloats(at, rowCount, out);
+                  out += rowCount * columns;
+                });
   }
 
 private:
@@ -93,8 +93,7 @@ Result<std::unique_ptr<WeightRows>> makeLeaf(WeightOp weight,
                                              std::vector<WeightLeaf> &leaves) {
   auto module = weight->getParentOfType<mlir::ModuleOp>();
   auto parameter = module.lookupSymbol<ParameterOp>(weight.getParameter());
-  SourceAttr source =
-      parameter ? parameter.getSourceAttr() : SourceAttr();
+  SourceAttr source = parameter ? parameter.getSourceAttr() : SourceAttr();
   if (!source)
     return unsupported("module", weight.getParameter().str(),
                        "is read by another parameter and has no source");
@@ -107,8 +106,10 @@ Result<std::unique_ptr<WeightRows>> makeLeaf(WeightOp weight,
     return found.error();
   int64_t rows = type.getRank() == 0 ? 1 : type.getDimSize(0);
   int64_t columns = rows == 0 ? 0 : type.getNumElements() / rows;
-  int64_t first = leaves.empty() ? 0 : leaves.back().firstRow + leaves.back().rows;
-  leaves.push_back({source.getFile().str(), source.getTensor().str(), first, rows});
+  int64_t first =
+      leaves.empty() ? 0 : leaves.back().firstRow + leaves.back().rows;
+  leaves.push_back(
+      {source.getFile().str(), source.getTensor().str(), first, rows});
   return std::unique_ptr<WeightRows>(std::make_unique<LeafRows>(
       getStorageType(type.getElementType()), rows, columns, *found));
 }

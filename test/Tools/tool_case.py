@@ -75,7 +75,7 @@ def check(condition, what):
 
 def fresh(path):
     """An empty folder."""
-    path = pathlib.Path(path)
+    path = pathlib.Path(path).absolute()
     subprocess.run(["rm", "-rf", str(path)], check=True)
     path.mkdir(parents=True)
     return path

@@ -144,16 +144,13 @@ void AttentionCase::fillCache() {
 }
 
 double AttentionCase::pass() {
-  return team.time([&](int thread) {
-    Share share = team.share(choice.kvHeads, thread);
-    for (int64_t layer = 0; layer < layers; ++layer) {
-      uint8_t *arguments[] = {
-          q.data(), rows.data(), pageTable.data(),
-          session.pages().data() + layer * choice.layerBytes(), y.data()};
-      call.run(thread, arguments, 1, share.begin, share.end);
-      team.endStep();
-    }
-  });
+  return team.timeSteps(
+      layers, choice.kvHeads, [&](int64_t layer, Share share, int thread) {
+        uint8_t *arguments[] = {
+            q.data(), rows.data(), pageTable.data(),
+            session.pages().data() + layer * choice.layerBytes(), y.data()};
+        call.run(thread, arguments, 1, share.begin, share.end);
+      });
 }
 
 double AttentionCase::element(int64_t layer, bool isValue, int64_t head,

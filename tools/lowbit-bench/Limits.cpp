@@ -4,6 +4,7 @@
 #include "lowbit/Runtime/KernelTable.h"
 
 #include <immintrin.h>
+#include <cstdio>
 #include <unistd.h>
 
 using namespace lowbit;
@@ -55,20 +56,21 @@ readHalf(const uint8_t *bytes, int64_t size, int64_t distance) {
                                _mm256_extract_epi64(sums[0], 2));
 }
 
-/// Four streams, each a quarter: more misses under way on some machines.
+/// Several streams, each a part: more misses under way on some machines.
+template <int streams>
 __attribute__((target("avx2"), noinline)) uint64_t
 readStreams(const uint8_t *bytes, int64_t size, int64_t) {
-  int64_t quarter = size / 4 / 256 * 256;
-  __m256i sums[4] = {};
-  for (int64_t i = 0; i < quarter; i += 256)
-    for (int64_t stream = 0; stream < 4; ++stream)
+  int64_t part = size / streams / 256 * 256;
+  __m256i sums[streams] = {};
+  for (int64_t i = 0; i < part; i += 256)
+    for (int64_t stream = 0; stream < streams; ++stream)
       for (int64_t j = 0; j < 256; j += 32) {
-        const uint8_t *at = bytes + stream * quarter + i + j;
+        const uint8_t *at = bytes + stream * part + i + j;
         sums[stream] = _mm256_xor_si256(
             sums[stream],
             _mm256_load_si256(reinterpret_cast<const __m256i *>(at)));
       }
-  for (int j = 1; j < 4; ++j)
+  for (int j = 1; j < streams; ++j)
     sums[0] = _mm256_xor_si256(sums[0], sums[j]);
   return static_cast<uint64_t>(_mm256_extract_epi64(sums[0], 0));
 }
@@ -91,7 +93,8 @@ std::vector<ReadLoop> bench::readLoops() {
   bool isWide = variant == Variant::AVX512;
   std::vector<ReadLoop> loops = {
       {"plain", isWide ? readWide<Fetch::None> : readHalf<Fetch::None>, 0},
-      {"4 streams", readStreams, 0}};
+      {"2 streams", readStreams<2>, 0},
+      {"4 streams", readStreams<4>, 0}};
   for (int64_t distance : {512, 1024, 2048, 4096, 8192})
     loops.push_back({"L1 +" + std::to_string(distance),
                      isWide ? readWide<Fetch::L1> : readHalf<Fetch::L1>,
@@ -132,9 +135,21 @@ ReadLimit::ReadLimit(Team &team, const uint8_t *bytes, int64_t size)
   std::sort(rates.begin(), rates.end());
   bestRate = -rates[0].first;
   std::vector<ReadLoop> sorted;
-  for (auto [rate, i] : rates)
+  for (auto [rate, i] : rates) {
     sorted.push_back(loops[i]);
+    firstRates.push_back(-rate);
+  }
   loops = std::move(sorted);
+}
+
+std::string ReadLimit::describe() const {
+  std::string text;
+  for (size_t i = 0; i < loops.size(); ++i) {
+    char rate[16];
+    snprintf(rate, sizeof(rate), " %.1f", firstRates[i] * 1e-9);
+    text += (i ? ", " : "") + loops[i].name + rate;
+  }
+  return text;
 }
 
 double ReadLimit::measure(int rank) {

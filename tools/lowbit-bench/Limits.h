@@ -42,14 +42,16 @@ public:
   double measure(int rank = 0);
   /// The best rate so far.
   double best() const { return bestRate; }
-  const std::string &name(int rank = 0) const { return loops[rank].name; }
+  /// Every loop with the GB/s of the first try, fastest first.
+  std::string describe() const;
 
 private:
   Team &team;
   const uint8_t *bytes;
   int64_t size;
-  /// Fastest first.
+  /// Fastest first, and their rates.
   std::vector<ReadLoop> loops;
+  std::vector<double> firstRates;
   double bestRate = 0;
 };
 

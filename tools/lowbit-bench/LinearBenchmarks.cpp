@@ -67,6 +67,8 @@ private:
   double passCold(int64_t count);
   /// Weights per second of all threads, each on tiles that stay in its L2.
   double rateInCache();
+  /// The kernel on items of one matrix.
+  void callOn(uint8_t *weight, int64_t begin, int64_t end, int thread);
   Status checkTile(int64_t matrix, int64_t m, int64_t t);
   Status checkAll(int64_t matrix);
   Status checkSome(int64_t matrix);
@@ -148,25 +150,28 @@ Status LinearCase::prepare() {
 double LinearCase::passCold(int64_t count) {
   int64_t first = next;
   next = (next + count) % pages.count();
-  return team.time([&](int thread) {
-    std::vector<uint8_t *> here = arguments;
-    Share share = team.share(choice.items(), thread);
-    for (int64_t i = 0; i < count; ++i) {
-      here[here.size() - 2] = pages.matrix((first + i) % pages.count());
-      call.run(thread, here.data(), choice.rows, share.begin, share.end);
-      team.endStep();
-    }
-  });
+  return team.timeSteps(
+      count, choice.items(), [&](int64_t step, Share share, int thread) {
+        callOn(pages.matrix((first + step) % pages.count()), share.begin,
+               share.end, thread);
+      });
+}
+
+void LinearCase::callOn(uint8_t *weight, int64_t begin, int64_t end,
+                        int thread) {
+  constexpr size_t mostArguments = 8;
+  uint8_t *here[mostArguments];
+  std::copy(arguments.begin(), arguments.end(), here);
+  here[arguments.size() - 2] = weight;
+  call.run(thread, here, choice.rows, begin, end);
 }
 
 double LinearCase::rateInCache() {
   double seconds = team.time([&](int thread) {
-    std::vector<uint8_t *> here = arguments;
-    here[here.size() - 2] = pages.matrix(0);
     int64_t first = std::min<int64_t>(thread * itemsInCache,
                                       choice.items() - itemsInCache);
     for (int64_t i = 0; i < passesInCache; ++i)
-      call.run(thread, here.data(), choice.rows, first, first + itemsInCache);
+      callOn(pages.matrix(0), first, first + itemsInCache, thread);
   });
   return weights() / static_cast<double>(choice.items()) *
          static_cast<double>(itemsInCache * passesInCache * team.size()) /

@@ -112,13 +112,10 @@ Status RowCase::prepare() {
 }
 
 double RowCase::pass(int64_t count) {
-  return team.time([&](int thread) {
-    Share share = team.share(choice.rows, thread);
-    for (int64_t i = 0; i < count; ++i) {
-      call.run(thread, arguments.data(), choice.rows, share.begin, share.end);
-      team.endStep();
-    }
-  });
+  return team.timeSteps(
+      count, choice.rows, [&](int64_t, Share share, int thread) {
+        call.run(thread, arguments.data(), choice.rows, share.begin, share.end);
+      });
 }
 
 std::vector<double> RowCase::expected(int64_t row) const {

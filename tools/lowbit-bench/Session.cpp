@@ -100,7 +100,7 @@ public:
   Status measure(benchmark::State &state) override {
     double rate = limit->measure();
     state.SetIterationTime(static_cast<double>(session.pages().size()) / rate);
-    state.SetLabel(limit->name());
+    state.SetLabel(limit->describe());
     state.counters["gb_per_s"] = rate * 1e-9;
     return std::nullopt;
   }

@@ -1,8 +1,9 @@
 //===- Team.h - Timed work on the threads of a pool -------------*- C++ -*-===//
 //
 // Runs work on the project's own thread pool, one thread pinned to each CPU,
-// and says how long it took. Time runs between threads that are already awake:
-// from the first that leaves a barrier to the last that is done.
+// and says how long it took: either the same function on every thread, timed
+// between threads that are already awake (limits), or a list of steps as the
+// runner runs them (kernels).
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_TOOLS_BENCH_TEAM_H
@@ -11,6 +12,7 @@
 #include "lowbit/Runtime/ThreadPool.h"
 
 #include <algorithm>
+#include <atomic>
 #include <memory>
 #include <sched.h>
 #include <time.h>
@@ -18,9 +20,10 @@
 
 namespace lowbit::bench {
 
-/// Wall time, or the CPU time of the busiest thread. The second ignores what
-/// other processes take of the CPUs (not what they take of caches and memory):
-/// for a look at a machine that is not quiet, not for figures.
+/// Wall time, or the CPU time of the busiest thread with a fixed split of the
+/// work. The second ignores what other processes take of the CPUs (not what
+/// they take of caches and memory): for a look at a machine that is not quiet,
+/// not for figures.
 enum class Clock { Wall, Cpu };
 
 /// Threads with a clock. Not copyable; one measurement at a time.
@@ -39,36 +42,77 @@ public:
     return pool->share(items, thread);
   }
 
-  /// Meets the other threads between two steps, as the runner does. Nothing
-  /// with the CPU clock, which would count the waiting.
-  void endStep() {
-    if (clock == Clock::Wall)
-      pool->barrier();
-  }
-
-  /// work(thread) on every thread; seconds.
+  /// work(thread) on every thread; seconds from the first start to the last
+  /// end.
   template <typename Work> double time(Work &&work) {
-    cpu_set_t before;
-    sched_getaffinity(0, sizeof(before), &before);
-    std::vector<double> starts(size()), ends(size());
+    Pinned pinned(*this);
+    std::vector<double> starts(cpus.size()), ends(cpus.size());
+    std::atomic<int> awake{0};
     pool->run([&](int thread) {
+      auto i = static_cast<size_t>(thread);
       pin(thread);
-      pool->barrier();
-      starts[thread] = now();
+      ++awake;
+      while (awake != size())
+        ;
+      starts[i] = now();
       work(thread);
-      ends[thread] = now();
+      ends[i] = now();
     });
-    sched_setaffinity(0, sizeof(before), &before);
     if (clock == Clock::Wall)
       return *std::max_element(ends.begin(), ends.end()) -
              *std::min_element(starts.begin(), starts.end());
     double longest = 0;
-    for (int thread = 0; thread < size(); ++thread)
-      longest = std::max(longest, ends[thread] - starts[thread]);
+    for (size_t i = 0; i < ends.size(); ++i)
+      longest = std::max(longest, ends[i] - starts[i]);
     return longest;
   }
 
+  /// work(step, share, thread) for `steps` steps of `items` items, each step
+  /// after the one before, by the runner's schedule; seconds.
+  template <typename Work>
+  double timeSteps(int64_t steps, int64_t items, Work &&work) {
+    if (clock == Clock::Cpu)
+      return time([&](int thread) {
+        for (int64_t step = 0; step < steps; ++step)
+          work(step, share(items, thread), thread);
+      });
+    Steps<Work> list(steps, items, work);
+    Pinned pinned(*this);
+    double start = now();
+    pool->runSteps(list);
+    return now() - start;
+  }
+
 private:
+  template <typename Work> class Steps final : public StepList {
+  public:
+    Steps(int64_t steps, int64_t count, Work &work)
+        : steps(steps), count(count), work(work) {}
+    size_t size() const override { return static_cast<size_t>(steps); }
+    int64_t items(size_t) const override { return count; }
+    void run(size_t step, Share share, int thread) override {
+      work(static_cast<int64_t>(step), share, thread);
+    }
+
+  private:
+    int64_t steps, count;
+    Work &work;
+  };
+
+  /// The caller is thread 0: pinned while it measures only, since threads that
+  /// it starts afterwards (code generation) would be pinned too.
+  class Pinned {
+  public:
+    explicit Pinned(const Team &team) {
+      sched_getaffinity(0, sizeof(before), &before);
+      team.pin(0);
+    }
+    ~Pinned() { sched_setaffinity(0, sizeof(before), &before); }
+
+  private:
+    cpu_set_t before;
+  };
+
   Team(std::unique_ptr<ThreadPool> pool, Clock clock)
       : pool(std::move(pool)), clock(clock) {
     cpu_set_t set;
@@ -76,11 +120,16 @@ private:
     for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu)
       if (CPU_ISSET(cpu, &set))
         cpus.push_back(cpu);
+    cpus.resize(std::min(cpus.size(), static_cast<size_t>(size())));
+    for (size_t i = cpus.size(); i < static_cast<size_t>(size()); ++i)
+      cpus.push_back(cpus[i % cpus.size()]);
+    Pinned pinned(*this);
+    this->pool->run([&](int thread) { pin(thread); });
   }
   void pin(int thread) const {
     cpu_set_t set;
     CPU_ZERO(&set);
-    CPU_SET(cpus[static_cast<size_t>(thread) % cpus.size()], &set);
+    CPU_SET(cpus[static_cast<size_t>(thread)], &set);
     sched_setaffinity(0, sizeof(set), &set);
   }
   double now() const {
@@ -93,6 +142,7 @@ private:
 
   std::unique_ptr<ThreadPool> pool;
   Clock clock;
+  /// The CPU of each thread.
   std::vector<int> cpus;
 };
 

@@ -247,6 +247,8 @@ int main(int argc, char **argv) {
   arguments.push_back(nullptr);
   benchmark::Initialize(&count, arguments.data());
 
+  // LLVM's own options, `--threads` among them, are none of ours.
+  cl::ResetCommandLineParser();
   Flags flags;
   cl::HideUnrelatedOptions(flags.category);
   std::string problem;

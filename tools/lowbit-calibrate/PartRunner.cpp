@@ -14,9 +14,6 @@ using namespace lowbit::calibrate;
 
 namespace {
 
-/// Largest finite f16.
-constexpr float maxF16 = 65504.0f;
-
 Error notFinite(const RunContext &context, const std::string &name) {
   return badInput(context.model, name,
                   "activations are not finite: there is nothing to calibrate");

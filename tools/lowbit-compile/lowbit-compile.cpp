@@ -41,13 +41,13 @@ extern "C" void onBusError(int) {
 struct Flags {
   cl::OptionCategory category{"lowbit-compile options"};
   cl::opt<std::string> input{
-      cl::Positional, cl::desc("MODEL_DIR or MODULE.mlir"),
-      cl::cat(category)};
+      cl::Positional, cl::desc("MODEL_DIR or MODULE.mlir"), cl::cat(category)};
   cl::opt<std::string> output{"o", cl::desc("Output file"),
                               cl::value_desc("file"), cl::cat(category)};
   cl::opt<std::string> recipe{
-      "recipe", cl::desc("Recipe: float, int8-g64, int4-g64, int3-g64, "
-                         "int2-g64, or a file"),
+      "recipe",
+      cl::desc("Recipe: float, int8-g64, int4-g64, int3-g64, "
+               "int2-g64, or a file"),
       cl::value_desc("name|file"), cl::cat(category)};
   cl::opt<std::string> emit{
       "emit", cl::init("artifact"),
@@ -57,16 +57,16 @@ struct Flags {
   cl::opt<std::string> model{
       "model", cl::desc("Model folder of a module (default: beside it)"),
       cl::value_desc("dir"), cl::cat(category)};
-  cl::list<std::string> targets{
-      "targets", cl::CommaSeparated,
-      cl::desc("Targets: x86_64 (default), aarch64"), cl::cat(category)};
+  cl::list<std::string> targets{"targets", cl::CommaSeparated,
+                                cl::desc("Targets: x86_64 (default), aarch64"),
+                                cl::cat(category)};
   cl::opt<unsigned> jobs{"jobs", cl::init(0),
                          cl::desc("Threads (default: one for each CPU); the "
                                   "bytes do not depend on it"),
                          cl::value_desc("n"), cl::cat(category)};
-  cl::opt<bool> resume{
-      "resume", cl::desc("Take up what an interrupted run left"),
-      cl::cat(category)};
+  cl::opt<bool> resume{"resume",
+                       cl::desc("Take up what an interrupted run left"),
+                       cl::cat(category)};
   cl::opt<bool> dryRun{
       "dry-run",
       cl::desc("Print exact output size, peak memory and estimated time; "
@@ -78,16 +78,19 @@ struct Flags {
       "context", cl::init(0),
       cl::desc("Most positions of a sequence (default: the model's)"),
       cl::value_desc("n"), cl::cat(category)};
-  cl::opt<std::string> cache{"kv", cl::desc("KV cache: f16 or i8 (default: "
-                                            "the recipe's)"),
+  cl::opt<std::string> cache{"kv",
+                             cl::desc("KV cache: f16 or i8 (default: "
+                                      "the recipe's)"),
                              cl::value_desc("type"), cl::cat(category)};
   cl::opt<std::string> profile{
-      "profile", cl::desc("Profile of a calibration, for weighted search and "
-                          "output errors"),
+      "profile",
+      cl::desc("Profile of a calibration, for weighted search and "
+               "output errors"),
       cl::value_desc("file"), cl::cat(category)};
   cl::opt<bool> allowUnused{
-      "allow-unused", cl::desc("Take a checkpoint with tensors that the model "
-                               "does not use"),
+      "allow-unused",
+      cl::desc("Take a checkpoint with tensors that the model "
+               "does not use"),
       cl::cat(category)};
   cl::opt<bool> allowNonfinite{
       "allow-nonfinite",
@@ -95,8 +98,9 @@ struct Flags {
                "count them in the ledger"),
       cl::cat(category)};
   cl::opt<std::string> dump{
-      "dump", cl::desc("Leave the module of each stage and the kernels' code "
-                       "there"),
+      "dump",
+      cl::desc("Leave the module of each stage and the kernels' code "
+               "there"),
       cl::value_desc("dir"), cl::cat(category)};
   cl::opt<bool> logJsonLines{
       "log-jsonl", cl::desc("Log and progress as JSON, one object a line"),
@@ -170,8 +174,13 @@ int main(int argc, char **argv) {
   registerCompilerPasses();
   mlir::DialectRegistry registry;
   registry.insert<LowbitDialect, mlir::func::FuncDialect>();
-  if (isCodeGeneratorCall(argc, argv))
+  if (isCodeGeneratorCall(argc, argv)) {
+    // A terminal sends its signals to parent and child; the parent decides, and
+    // the child ends with it.
+    std::signal(SIGINT, SIG_IGN);
+    std::signal(SIGTERM, SIG_IGN);
     return runCodeGenerator(argc, argv, registry, lowerKernels);
+  }
 
   Flags flags;
   cl::HideUnrelatedOptions(flags.category);
@@ -184,7 +193,8 @@ int main(int argc, char **argv) {
   if (!cl::ParseCommandLineOptions(
           argc, argv,
           "Compiles a Hugging Face model folder to one artifact.\n\n"
-          "  lowbit-compile models/books-7m -o books.lowbit --recipe int4-g64\n",
+          "  lowbit-compile models/books-7m -o books.lowbit --recipe "
+          "int4-g64\n",
           &problems)) {
     std::fputs(problem.c_str(), stderr);
     return static_cast<int>(ExitCode::Usage);

@@ -1,7 +1,7 @@
 //===- Container.h - Where everything lies in an output ---------*- C++ -*-===//
 //
-// The plan of a safetensors file of U8 tensors: sizes are known before a byte is
-// written, so the header, every offset and the size of the file are, too.
+// The plan of a safetensors file of U8 tensors: sizes are known before a byte
+// is written, so the header, every offset and the size of the file are, too.
 //
 //   Container container;
 //   container.add("manifest", text, ' ');

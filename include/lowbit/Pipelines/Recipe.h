@@ -6,7 +6,8 @@
 //     "description": "4 bits; the first two layers 8",
 //     "transform": [],
 //     "quantize": [
-//       {"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int8-g64"}},
+//       {"lowbit-quantize": {"roles": ["embedding", "head"], "format":
+//       "int8-g64"}},
 //       {"lowbit-quantize": {"last-layer": 1, "format": "int8-g64"}},
 //       {"lowbit-quantize": {"format": "int4-g64", "solver": "search"}},
 //       {"lowbit-set-cache": {"type": "f16"}}

@@ -41,9 +41,9 @@ constexpr llvm::StringLiteral stageAttr = "lowbit.stage";
 constexpr llvm::StringLiteral recipeAttr = "lowbit.recipe";
 constexpr llvm::StringLiteral pipelineAttr = "lowbit.pipeline";
 
-/// The pass pipeline, `builtin.module(…)`, that leads a module from stage `from`
-/// to stage `to`, at most LaidOut: the passes of `recipe` and the fixed ones.
-/// With `gates`, each stage ends in `lowbit-verify-stage`.
+/// The pass pipeline, `builtin.module(…)`, that leads a module from stage
+/// `from` to stage `to`, at most LaidOut: the passes of `recipe` and the fixed
+/// ones. With `gates`, each stage ends in `lowbit-verify-stage`.
 std::string makePipeline(const Recipe &recipe, Stage from, Stage to,
                          bool gates);
 

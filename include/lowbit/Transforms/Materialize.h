@@ -8,8 +8,8 @@
 //
 //   FolderBytes bytes({"models/books-7m"});
 //   auto materializer = Materializer::create(module, bytes, {});
-//   for (const StoredParameter &p : materializer->parameters()) … p.size.bytes …
-//   Status status = materializer->run(sink);
+//   for (const StoredParameter &p : materializer->parameters()) … p.size.bytes
+//   … Status status = materializer->run(sink);
 //
 // Formats with a factor of the whole tensor are read twice: once for the
 // largest scale, once for packing.
@@ -95,9 +95,9 @@ public:
   int64_t weights() const;
 
   /// Makes all parameters but those that `done` marks (empty: none). Errors:
-  /// numbers that cannot be stored (exit 3: tensor, row, column, how many), what
-  /// the sink returns, exit 75 where it was stopped. The error reported is that
-  /// of the first parameter, on any number of threads.
+  /// numbers that cannot be stored (exit 3: tensor, row, column, how many),
+  /// what the sink returns, exit 75 where it was stopped. The error reported is
+  /// that of the first parameter, on any number of threads.
   Status run(WeightSink &sink, const std::vector<bool> &done = {});
 
   /// Seconds that `run` will take, from packing a few tiles of each kind of

@@ -119,7 +119,8 @@ def LowbitOutlineParameters
     holds the chain (weight, concat, quantize, …) that was in the function. Equal
     chains become one parameter: a tied table is stored once. The new parameter
     takes the name of the checkpoint's (several names are joined: `q+k+v_proj`),
-    which itself is renamed to `NAME.source`.
+    which itself is renamed to `NAME.source` where it had that name. What the
+    parameter is for is left on it (`lowbit.role`, `lowbit.layer`).
 
     Weights whose parameter has an `init` already are left alone.
 
