@@ -120,7 +120,7 @@ def sanitizers(tally, build):
     driver = folder / "bin" / "lowbit-check-folder"
     if driver.exists():
         script(tally, "bad inputs, sanitized",
-               ["python3", "test/Checkpoint/bad_inputs.py", "--driver", driver], env)
+               [sys.executable, "test/Checkpoint/bad_inputs.py", "--driver", driver], env)
 
 
 def main():
@@ -131,9 +131,9 @@ def main():
     build, tally = arguments.build.resolve(), Tally()
 
     print("rules", flush=True)
-    script(tally, "include directions", ["python3", "scripts/check_includes.py"])
-    script(tally, "formatting", ["python3", "scripts/check_format.py"])
-    script(tally, "generated documents", ["python3", "scripts/make_docs.py", "--check"])
+    script(tally, "include directions", [sys.executable, "scripts/check_includes.py"])
+    script(tally, "formatting", [sys.executable, "scripts/check_format.py"])
+    script(tally, "generated documents", [sys.executable, "scripts/make_docs.py", "--check"])
     print("unit tests", flush=True)
     for binary in sorted((build / "bin").glob("Lowbit*Tests")):
         gtest(tally, binary)
@@ -144,7 +144,7 @@ def main():
     for path in sorted((ROOT / "test").glob("*/*.py")):
         first = path.read_text().splitlines()[1:4]
         if any(line.startswith("# suite") for line in first):
-            script(tally, str(path.relative_to(ROOT)), ["python3", path], env)
+            script(tally, str(path.relative_to(ROOT)), [sys.executable, path], env)
     if not arguments.fast:
         print("sanitizers", flush=True)
         sanitizers(tally, build)

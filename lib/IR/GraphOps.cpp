@@ -125,8 +125,9 @@ LogicalResult AttentionOp::verify() {
                          << " and " << kvHeads << " equal heads, got "
                          << columns(getQuery()) << " and " << columns(getKey());
   // attention_c3
-  if (!getCache().isF16() && !getCache().isInteger(8))
-    return emitOpError() << "requires a cache of f16 or i8, got " << getCache();
+  if (!getCache().isF16() && !getCache().isF32() && !getCache().isInteger(8))
+    return emitOpError() << "requires a cache of f16, f32 or i8, got "
+                         << getCache();
   // attention_c4
   if (static_cast<int64_t>(getLayer()) < 0)
     return emitOpError() << "requires a layer of at least 0";

@@ -146,8 +146,7 @@ LogicalResult
 ActivationAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                        Type type) {
   // activation_c1
-  if (!type ||
-      !(type.isF32() || type.isInteger(16) || type.isInteger(8)))
+  if (!type || !(type.isF32() || type.isInteger(16) || type.isInteger(8)))
     return emitError() << "an activation is f32, i16 or i8, got " << type;
   return success();
 }

@@ -9,14 +9,15 @@ using namespace mlir;
 
 #include "lowbit/IR/LowbitDialect.cpp.inc"
 
-/// `init { … }`, or nothing for a parameter that has its bytes already. 
+/// `init { … }`, or nothing for a parameter that has its bytes already.
 static ParseResult parseInit(OpAsmParser &parser, Region &init) {
   if (failed(parser.parseOptionalKeyword("init")))
     return success();
   return parser.parseRegion(init);
 }
 
-static void printInit(OpAsmPrinter &printer, lowbit::ParameterOp, Region &init) {
+static void printInit(OpAsmPrinter &printer, lowbit::ParameterOp,
+                      Region &init) {
   if (init.empty())
     return;
   printer << "init ";

@@ -21,8 +21,8 @@ std::optional<int64_t> ParameterOp::getStoredBytes(RankedTensorType type,
   int64_t elementBytes = type.getElementTypeBitWidth() / 8;
   if (layout && type.getRank() == 2) {
     std::optional<FloatLayout> geometry =
-        floatLayout(getStorageType(type.getElementType()),
-                    type.getDimSize(0), type.getDimSize(1));
+        floatLayout(getStorageType(type.getElementType()), type.getDimSize(0),
+                    type.getDimSize(1));
     return geometry ? std::optional<int64_t>(geometry->bytes) : std::nullopt;
   }
   int64_t bytes = elementBytes;
@@ -35,7 +35,8 @@ std::optional<int64_t> ParameterOp::getStoredBytes(RankedTensorType type,
 LogicalResult ParameterOp::verify() {
   // parameter_c3
   auto type = dyn_cast<RankedTensorType>(getType());
-  if (!type || !type.hasStaticShape() || !isa<FloatType>(type.getElementType()) ||
+  if (!type || !type.hasStaticShape() ||
+      !isa<FloatType>(type.getElementType()) ||
       !(type.getElementType().isF32() || type.getElementType().isF16() ||
         type.getElementType().isBF16()))
     return emitOpError() << "requires a static tensor of f32, f16 or bf16, got "
@@ -82,8 +83,8 @@ LogicalResult WeightOp::verifySymbolUses(SymbolTableCollection &symbols) {
   Operation *from = getOperation();
   if (auto parameter = (*this)->getParentOfType<ParameterOp>())
     from = parameter->getParentOp();
-  auto parameter = symbols.lookupNearestSymbolFrom<ParameterOp>(
-      from, getParameterAttr());
+  auto parameter =
+      symbols.lookupNearestSymbolFrom<ParameterOp>(from, getParameterAttr());
   if (!parameter)
     return emitOpError() << "names no parameter: @" << getParameter();
   if (parameter.getType() != getResult().getType())

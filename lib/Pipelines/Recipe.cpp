@@ -30,7 +30,7 @@ struct NamedRecipe {
 /// (docs/Measurements.md): at 2 bits the search clips what the model needs.
 constexpr NamedRecipe namedRecipes[] = {
     {"float", R"({"description": "As the checkpoint has it",
-"quantize": [{"lowbit-set-cache": {"type": "f16"}}]})"},
+"quantize": [{"lowbit-set-cache": {"type": "f32"}}]})"},
     {"int8-g64", R"({"description": "8 bits in groups of 64",
 "quantize": [
 {"lowbit-quantize": {"format": "int8-g64", "solver": "search"}},

@@ -40,7 +40,9 @@ std::string findCacheType(mlir::ModuleOp module) {
       cache = kernel.getParameters().getAs<mlir::TypeAttr>("cache");
     if (!cache)
       return mlir::WalkResult::advance();
-    type = cache.getValue().isF16() ? "f16" : "int8";
+    type = cache.getValue().isF16()   ? "f16"
+           : cache.getValue().isF32() ? "f32"
+                                      : "int8";
     return mlir::WalkResult::interrupt();
   });
   return type;

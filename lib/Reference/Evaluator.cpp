@@ -174,9 +174,10 @@ template <typename T> Status Evaluator<T>::evaluateAttention(AttentionOp op) {
   shape.kvHeads = op.getKvHeads();
   shape.headDim = op.getHeadDim();
   shape.scale = op.getScale().convertToFloat();
-  shape.element = state.options.exactCache ? CacheElement::Exact
-                  : op.getCache().isF16()  ? CacheElement::F16
-                                           : CacheElement::I8;
+  shape.element = state.options.exactCache || op.getCache().isF32()
+                      ? CacheElement::Exact
+                  : op.getCache().isF16() ? CacheElement::F16
+                                          : CacheElement::I8;
   Result<std::vector<T>> result =
       attention<T>(rows(op.getQuery()), rows(op.getKey()), rows(op.getValue()),
                    places(op.getRows()), shape, cache(), state.options.threads);
@@ -223,7 +224,7 @@ template <typename T> Status Evaluator<T>::evaluate(Operation *op) {
   if (matchPattern(op, m_Constant(&constant)))
     return evaluateConstant(op, constant);
   return llvm::TypeSwitch<Operation *, Status>(op)
-      .Case<WeightOp, ConcatOp, QuantizeOp>(
+      .Case<WeightOp, ConcatOp, QuantizeOp, WidenOp>(
           [&](Operation *weightOp) { return evaluateWeight(weightOp); })
       .Case([&](EmbeddingOp o) { return evaluateEmbedding(o); })
       .Case([&](RmsNormOp o) { return evaluateRmsNorm(o); })

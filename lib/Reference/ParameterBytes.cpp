@@ -77,10 +77,12 @@ Result<Bytes> ArtifactBytes::find(SourceAttr source) {
   const TensorEntry *entry = artifact.find(tensor);
   if (!entry)
     return badInput(file, tensor, "is not in the artifact");
-  if (entry->byteSize() != static_cast<uint64_t>(source.getBytes()))
+  // Tensors of an artifact are padded to 64 bytes (Spec.md, section 6).
+  uint64_t bytes = static_cast<uint64_t>(source.getBytes());
+  if (entry->byteSize() != bytes && entry->byteSize() != (bytes + 63) / 64 * 64)
     return badInput(file, tensor,
                     "has " + std::to_string(entry->byteSize()) +
                         " bytes, its module says " +
                         std::to_string(source.getBytes()));
-  return artifact.bytes(*entry);
+  return *artifact.bytes(*entry).sub(0, bytes);
 }

@@ -170,6 +170,9 @@ static Result<Weight> quantize(QuantizeOp op, const Weight &input,
 Result<WeightPtr>
 reference::evaluateWeightOp(Operation *op, llvm::ArrayRef<WeightPtr> operands,
                             llvm::StringRef name) {
+  // A weight holds exact numbers whatever they are stored as.
+  if (llvm::isa<WidenOp>(op))
+    return operands.front();
   Result<Weight> weight = Weight();
   if (llvm::isa<ConcatOp>(op))
     weight = concat(operands);

@@ -98,8 +98,8 @@ Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
 }
 
 Status lowbit::checkCacheType(StringRef type) {
-  if (type == "f16" || type == "i8")
+  if (type == "f16" || type == "f32" || type == "i8")
     return std::nullopt;
   return usage("cache type " + quoted(type.str()) +
-               " is not known, must be f16 or i8");
+               " is not known, must be f16, f32 or i8");
 }

@@ -25,8 +25,9 @@ struct SetCache : lowbit::impl::LowbitSetCacheBase<SetCache> {
 
   void runOnOperation() override {
     Builder builder(&getContext());
-    Type cache =
-        type == "i8" ? Type(builder.getI8Type()) : Type(builder.getF16Type());
+    Type cache = type == "i8"    ? Type(builder.getI8Type())
+                 : type == "f32" ? Type(builder.getF32Type())
+                                 : Type(builder.getF16Type());
     getOperation().walk([&](AttentionOp attention) {
       attention.setCacheAttr(TypeAttr::get(cache));
     });

@@ -102,8 +102,8 @@ func.func @attention_c2(%q: tensor<?x8xf32>, %k: tensor<?x8xf32>, %r: tensor<?x2
 // -----
 
 func.func @attention_c3(%q: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
-  // expected-error @+1 {{requires a cache of f16 or i8, got 'f32'}}
-  %0 = lowbit.attention %q, %q, %q, %r layer = 0 heads = 4 kv_heads = 4 scale = 1.0 cache = f32 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
+  // expected-error @+1 {{requires a cache of f16, f32 or i8, got 'bf16'}}
+  %0 = lowbit.attention %q, %q, %q, %r layer = 0 heads = 4 kv_heads = 4 scale = 1.0 cache = bf16 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
   return
 }
 
@@ -128,5 +128,37 @@ func.func @attention_c4_layer(%q: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
 func.func @select_rows_c1(%x: tensor<?x8xf32>, %i: tensor<?xi32>) {
   // expected-error @+1 {{requires equal columns, got 8 and 9}}
   %0 = lowbit.select_rows %x, %i : tensor<?x8xf32>, tensor<?xi32> -> tensor<?x9xf32>
+  return
+}
+
+// -----
+
+func.func @observe_c1(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{requires a name}}
+  lowbit.observe %x moments = "none" as [] : tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @observe_c1_empty(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{requires distinct names, got ""}}
+  lowbit.observe %x moments = "none" as ["a", ""] : tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @observe_c1_twice(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{requires distinct names, got "a" twice}}
+  lowbit.observe %x moments = "none" as ["a", "a"] : tensor<?x8xf32>
+  return
+}
+
+// -----
+
+func.func @observe_c2(%x: tensor<?x8xf32>) {
+  // expected-error @+1 {{requires moments none, diagonal or full, got "block"}}
+  lowbit.observe %x moments = "block" as ["a"] : tensor<?x8xf32>
   return
 }

@@ -22,6 +22,6 @@
 // ACTIVATION: activation f32 does not go with format int4-g64: integer weights are multiplied with integers
 // ROLE: role "lm_head" is not known, must be embedding, head,
 // RANGE: last-layer 2 does not go with first-layer 3: the range is empty
-// CACHE: cache type "i4" is not known, must be f16 or i8
+// CACHE: cache type "i4" is not known, must be f16, f32 or i8
 // STAGE: stage 'packed' is not known, must be imported,
 module {}

@@ -40,8 +40,9 @@ struct AttentionChoice {
     auto n = [](int64_t value) { return std::to_string(value); };
     return "lowbit.kernel @attention family \"attention\" {heads = " +
            n(heads) + ", kv_heads = " + n(kvHeads) +
-           ", head_dim = " + n(headDim) + ", cache = " +
-           (isInteger ? "i8" : "f16") + ", page_bytes = " + n(pageBytes) +
+           ", head_dim = " + n(headDim) +
+           ", cache = " + (isInteger ? "i8" : "f16") +
+           ", page_bytes = " + n(pageBytes) +
            ", pages_per_sequence = " + n(sequencePages) +
            ", scale = 0.1 : f32, q_offset = 0, q_stride = " +
            n(heads * headDim) + "}";
@@ -95,10 +96,10 @@ Status AttentionCase::prepare() {
   if (!madeCall)
     return madeCall.error();
   call = std::move(*madeCall);
-  for (auto [memory, bytes] :
-       {std::pair{&q, choice.heads * choice.headDim * 4},
-        std::pair{&y, choice.heads * choice.headDim * 4},
-        std::pair{&rows, int64_t(8)}, std::pair{&pageTable, sequencePages * 4}}) {
+  for (auto [memory, bytes] : {std::pair{&q, choice.heads * choice.headDim * 4},
+                               std::pair{&y, choice.heads * choice.headDim * 4},
+                               std::pair{&rows, int64_t(8)},
+                               std::pair{&pageTable, sequencePages * 4}}) {
     Result<Memory> allocated = Memory::allocate(bytes, "attention");
     if (!allocated)
       return allocated.error();
@@ -135,8 +136,8 @@ void AttentionCase::fillCache() {
         bits = (bits & 0x8FFF8FFF8FFF8FFFu) | 0x3000300030003000u;
       std::memcpy(layer + w * 8, &bits, 8);
     }
-    auto *scales = reinterpret_cast<float *>(
-        layer + 2 * choice.elements() * choice.elementBytes());
+    auto *scales = reinterpret_cast<float *>(layer + 2 * choice.elements() *
+                                                         choice.elementBytes());
     for (int64_t s = 0; choice.isInteger && s < 2 * choice.kvHeads * 64; ++s)
       scales[s] = static_cast<float>(1 + random() % 100) * 1e-4f;
   }

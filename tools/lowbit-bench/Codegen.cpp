@@ -63,11 +63,11 @@ std::string makeHeader(const ModelShape &shape, int64_t &bytes) {
   bytes = 0;
   auto add = [&](const std::string &name, int64_t rows, int64_t columns) {
     int64_t size = 2 * rows * std::max<int64_t>(columns, 1);
-    text += llvm::formatv(
-        "{0}\"{1}\":{{\"dtype\":\"BF16\",\"shape\":[{2}{3}],"
-        "\"data_offsets\":[{4},{5}]}",
-        text.size() > 1 ? "," : "", name, rows,
-        columns ? "," + std::to_string(columns) : "", bytes, bytes + size);
+    text += llvm::formatv("{0}\"{1}\":{{\"dtype\":\"BF16\",\"shape\":[{2}{3}],"
+                          "\"data_offsets\":[{4},{5}]}",
+                          text.size() > 1 ? "," : "", name, rows,
+                          columns ? "," + std::to_string(columns) : "", bytes,
+                          bytes + size);
     bytes += size;
   };
   int64_t kv = shape.hidden / shape.heads * shape.kvHeads;
@@ -100,15 +100,15 @@ public:
       llvm::sys::fs::remove_directories(folder);
   }
   Status create(const ModelShape &shape) {
-    if (auto error = llvm::sys::fs::createUniqueDirectory("lowbit-bench", folder))
+    if (auto error =
+            llvm::sys::fs::createUniqueDirectory("lowbit-bench", folder))
       return Error{ExitCode::IO, "temporary folder: " + error.message()};
     int64_t bytes = 0;
     std::string header = makeHeader(shape, bytes);
     uint64_t length = header.size();
     std::string start(reinterpret_cast<const char *>(&length), 8);
-    if (Status status =
-            write("model.safetensors", start + header,
-                  static_cast<int64_t>(8 + header.size()) + bytes))
+    if (Status status = write("model.safetensors", start + header,
+                              static_cast<int64_t>(8 + header.size()) + bytes))
       return status;
     return write("config.json", makeConfig(shape), 0);
   }
@@ -119,7 +119,8 @@ private:
   Status write(const std::string &name, const std::string &text, int64_t size) {
     std::string file = path() + "/" + name;
     FILE *stream = fopen(file.c_str(), "we");
-    bool ok = stream && fwrite(text.data(), 1, text.size(), stream) == text.size();
+    bool ok =
+        stream && fwrite(text.data(), 1, text.size(), stream) == text.size();
     if (stream)
       ok = fclose(stream) == 0 && ok;
     if (ok && size)
@@ -143,7 +144,8 @@ struct Timeline {
 
   void end(const char *stage) {
     auto now = std::chrono::steady_clock::now();
-    stages.push_back({stage, std::chrono::duration<double>(now - last).count()});
+    stages.push_back(
+        {stage, std::chrono::duration<double>(now - last).count()});
     last = now;
   }
   double total() const {
@@ -192,9 +194,9 @@ Result<Measurement> compileOnce(const std::string &path,
   Result<Recipe> recipe = readRecipe(options.recipe);
   if (!recipe)
     return recipe.error();
-  if (Status status = runPipeline(
-          **module,
-          makePipeline(*recipe, Stage::Imported, Stage::LaidOut, true)))
+  if (Status status =
+          runPipeline(**module, makePipeline(*recipe, Stage::Imported,
+                                             Stage::LaidOut, true)))
     return *status;
   result.timeline.end("passes");
   std::string target = "{target=" + options.target;
@@ -205,9 +207,8 @@ Result<Measurement> compileOnce(const std::string &path,
   auto kernels = (*module)->getOps<KernelOp>();
   result.kernels = std::distance(kernels.begin(), kernels.end());
   result.timeline.end("plan");
-  if (Status status =
-          runPipeline(**module, "builtin.module(convert-lowbit-to-vector" +
-                                    target + "})"))
+  if (Status status = runPipeline(
+          **module, "builtin.module(convert-lowbit-to-vector" + target + "})"))
     return *status;
   auto functions = (*module)->getOps<mlir::func::FuncOp>();
   result.functions = std::distance(functions.begin(), functions.end());

@@ -23,8 +23,7 @@ Result<KernelCode> KernelCode::compile(const std::string &text, Variant variant,
   for (KernelOp kernel : module->getOps<KernelOp>()) {
     const KernelFamily *family = findKernelFamily(kernel.getFamily());
     if (!family)
-      return Error{ExitCode::Internal,
-                   "no family " + kernel.getFamily().str()};
+      return Error{ExitCode::Internal, "no family " + kernel.getFamily().str()};
     result.scratch[kernel.getSymName().str()] =
         family->scratchBytes ? family->scratchBytes(kernel) : 0;
   }

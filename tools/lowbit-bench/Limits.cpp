@@ -3,8 +3,8 @@
 #include "Limits.h"
 #include "lowbit/Runtime/KernelTable.h"
 
-#include <immintrin.h>
 #include <cstdio>
+#include <immintrin.h>
 #include <unistd.h>
 
 using namespace lowbit;
@@ -33,7 +33,8 @@ readWide(const uint8_t *bytes, int64_t size, int64_t distance) {
   for (int64_t i = 0; i + 256 <= size; i += 256)
     for (int64_t j = 0; j < 4; ++j) {
       prefetch<fetch>(bytes + i + j * 64 + distance);
-      sums[j] = _mm512_xor_si512(sums[j], _mm512_load_si512(bytes + i + j * 64));
+      sums[j] =
+          _mm512_xor_si512(sums[j], _mm512_load_si512(bytes + i + j * 64));
     }
   return _mm512_reduce_add_epi64(_mm512_xor_si512(
       _mm512_xor_si512(sums[0], sums[1]), _mm512_xor_si512(sums[2], sums[3])));
@@ -170,11 +171,11 @@ double ReadLimit::measure(int rank) {
   "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",      \
       "xmm9", "xmm10", "xmm11", "xmm12", "xmm13", "xmm14", "xmm15"
 #define TWELVE(M)                                                              \
-  M("0") M("1") M("2") M("3") M("4") M("5") M("6") M("7") M("8") M("9")        \
-      M("10") M("11")
+  M("0")                                                                       \
+  M("1") M("2") M("3") M("4") M("5") M("6") M("7") M("8") M("9") M("10")       \
+      M("11")
 #define CLEAR(N) "vpxor %%xmm" N ",%%xmm" N ",%%xmm" N "\n"
-#define CLEAR_ALL                                                              \
-  TWELVE(CLEAR) CLEAR("12") CLEAR("13") CLEAR("14") CLEAR("15")
+#define CLEAR_ALL TWELVE(CLEAR) CLEAR("12") CLEAR("13") CLEAR("14") CLEAR("15")
 // One asm statement holds the loop: nothing can be moved into or out of it.
 #define LOOP(NAME, BODY)                                                       \
   void NAME(int64_t iterations) {                                              \

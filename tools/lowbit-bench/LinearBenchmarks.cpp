@@ -134,9 +134,9 @@ Status LinearCase::prepare() {
     return std::nullopt;
   memory =
       std::make_unique<ReadLimit>(team, pages.matrix(0), pages.usedBytes());
-  itemsInCache = std::clamp<int64_t>(
-      secondLevelCache() / 2 / pages.tileBytes(), 1,
-      std::max<int64_t>(choice.items() / team.size(), 1));
+  itemsInCache =
+      std::clamp<int64_t>(secondLevelCache() / 2 / pages.tileBytes(), 1,
+                          std::max<int64_t>(choice.items() / team.size(), 1));
   double once = weights() / static_cast<double>(choice.items()) *
                 static_cast<double>(itemsInCache * team.size());
   constexpr double cacheSeconds = 0.02;
@@ -150,11 +150,11 @@ Status LinearCase::prepare() {
 double LinearCase::passCold(int64_t count) {
   int64_t first = next;
   next = (next + count) % pages.count();
-  return team.timeSteps(
-      count, choice.items(), [&](int64_t step, Share share, int thread) {
-        callOn(pages.matrix((first + step) % pages.count()), share.begin,
-               share.end, thread);
-      });
+  return team.timeSteps(count, choice.items(),
+                        [&](int64_t step, Share share, int thread) {
+                          callOn(pages.matrix((first + step) % pages.count()),
+                                 share.begin, share.end, thread);
+                        });
 }
 
 void LinearCase::callOn(uint8_t *weight, int64_t begin, int64_t end,
@@ -168,8 +168,8 @@ void LinearCase::callOn(uint8_t *weight, int64_t begin, int64_t end,
 
 double LinearCase::rateInCache() {
   double seconds = team.time([&](int thread) {
-    int64_t first = std::min<int64_t>(thread * itemsInCache,
-                                      choice.items() - itemsInCache);
+    int64_t first =
+        std::min<int64_t>(thread * itemsInCache, choice.items() - itemsInCache);
     for (int64_t i = 0; i < passesInCache; ++i)
       callOn(pages.matrix(0), first, first + itemsInCache, thread);
   });

@@ -35,12 +35,11 @@ public:
 
 private:
   double pass() {
-    return team.timeSteps(1, (columns + 15) / 16,
-                          [&](int64_t, Share share, int thread) {
-                            uint8_t *arguments[] = {x.data(), moments.data()};
-                            call.run(thread, arguments, rows, share.begin,
-                                     share.end);
-                          });
+    return team.timeSteps(
+        1, (columns + 15) / 16, [&](int64_t, Share share, int thread) {
+          uint8_t *arguments[] = {x.data(), moments.data()};
+          call.run(thread, arguments, rows, share.begin, share.end);
+        });
   }
   Status check() const;
 

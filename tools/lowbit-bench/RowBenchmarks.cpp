@@ -83,12 +83,11 @@ Status RowCase::prepare() {
   call = std::move(*madeCall);
   int64_t groups = (choice.columns + sumGroup - 1) / sumGroup;
   int64_t planeRows = choice.rows * choice.planes;
-  for (auto [memory, bytes] :
-       {std::pair{&x, choice.rows * choice.stride() * 4},
-        std::pair{&gain, choice.columns * 4},
-        std::pair{&q, planeRows * choice.padded()},
-        std::pair{&scales, choice.rows * 4},
-        std::pair{&sums, planeRows * groups * 4}}) {
+  for (auto [memory, bytes] : {std::pair{&x, choice.rows * choice.stride() * 4},
+                               std::pair{&gain, choice.columns * 4},
+                               std::pair{&q, planeRows * choice.padded()},
+                               std::pair{&scales, choice.rows * 4},
+                               std::pair{&sums, planeRows * groups * 4}}) {
     Result<Memory> allocated = Memory::allocate(bytes, "rows");
     if (!allocated)
       return allocated.error();

@@ -141,13 +141,12 @@ void bench::registerLimits(Session &session) {
       const char *name;
       PeakLoop (*loop)();
     };
-    for (Peak peak : {Peak{"integer", integerPeak},
-                      Peak{"integer_chain", integerChain},
-                      Peak{"float", floatPeak}})
-      session.add("limit/" + std::string(peak.name) + suffix,
-                  [&session, threads, peak] {
-                    return std::make_unique<PeakCase>(session.team(threads),
-                                                      peak.loop());
-                  });
+    for (Peak peak :
+         {Peak{"integer", integerPeak}, Peak{"integer_chain", integerChain},
+          Peak{"float", floatPeak}})
+      session.add("limit/" + std::string(peak.name) + suffix, [&session,
+                                                               threads, peak] {
+        return std::make_unique<PeakCase>(session.team(threads), peak.loop());
+      });
   }
 }

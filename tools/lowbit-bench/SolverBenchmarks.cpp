@@ -92,8 +92,8 @@ void bench::registerSolvers(Session &session) {
                         (kind == SolverKind::Search ? "/search" : "/nearest") +
                         "/threads:" + std::to_string(threads),
                     [&session, threads, kind, format = *format] {
-                      return std::make_unique<SolverCase>(
-                          session.team(threads), format, kind);
+                      return std::make_unique<SolverCase>(session.team(threads),
+                                                          format, kind);
                     });
       }
 }

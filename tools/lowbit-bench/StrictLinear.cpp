@@ -46,9 +46,9 @@ Result<Activations> Activations::make(const WeightType &type, int64_t rows,
   a.sumColumns = type.format->group ? type.format->group : slab;
   int64_t stride = (columns + 63) / 64 * 64 + 64;
   int64_t groups = (columns + a.sumColumns - 1) / a.sumColumns;
-  for (auto [memory, bytes] : {std::pair{&a.q, rows * planes * stride},
-                               std::pair{&a.scales, rows * 4},
-                               std::pair{&a.sums, rows * planes * groups * 4}})
+  for (auto [memory, bytes] :
+       {std::pair{&a.q, rows * planes * stride}, std::pair{&a.scales, rows * 4},
+        std::pair{&a.sums, rows * planes * groups * 4}})
     if (Status status = allocate(*memory, bytes))
       return *status;
   auto *q = reinterpret_cast<int8_t *>(a.q.data());
@@ -63,7 +63,8 @@ Result<Activations> Activations::make(const WeightType &type, int64_t rows,
       int32_t hi = planes == 2 ? (value + 128) >> 8 : value;
       int32_t parts[2] = {hi, value - 256 * hi};
       for (int64_t plane = 0; plane < planes; ++plane) {
-        q[(m * planes + plane) * stride + k] = static_cast<int8_t>(parts[plane]);
+        q[(m * planes + plane) * stride + k] =
+            static_cast<int8_t>(parts[plane]);
         sums[(m * planes + plane) * groups + k / a.sumColumns] += parts[plane];
       }
     }
@@ -119,8 +120,8 @@ float strictInteger(const IntegerTile &tile, int64_t row, float factor,
     total = total + partial;
   }
   auto *scales = reinterpret_cast<const float *>(a.scales.data());
-  float last = scales[token] *
-               (format.offset == Offset::Half ? factor / 2 : factor);
+  float last =
+      scales[token] * (format.offset == Offset::Half ? factor / 2 : factor);
   return format.group ? total * last : (total * scale) * last;
 }
 

@@ -134,10 +134,10 @@ private:
   }
   double now() const {
     timespec t;
-    clock_gettime(clock == Clock::Wall ? CLOCK_MONOTONIC
-                                       : CLOCK_THREAD_CPUTIME_ID,
-                  &t);
-    return static_cast<double>(t.tv_sec) + 1e-9 * static_cast<double>(t.tv_nsec);
+    clock_gettime(
+        clock == Clock::Wall ? CLOCK_MONOTONIC : CLOCK_THREAD_CPUTIME_ID, &t);
+    return static_cast<double>(t.tv_sec) +
+           1e-9 * static_cast<double>(t.tv_nsec);
   }
 
   std::unique_ptr<ThreadPool> pool;

@@ -36,8 +36,7 @@ std::string WeightType::tensorType(MatrixShape shape) const {
   return text + "f32, #lowbit.int<" + std::to_string(format->bits) +
          ", group = " +
          (format->group ? std::to_string(format->group) : "row") +
-         ", scale = " +
-         (format->scale == ScaleType::F16 ? "f16" : "f8E4M3FN") +
+         ", scale = " + (format->scale == ScaleType::F16 ? "f16" : "f8E4M3FN") +
          ", offset = " + offsets[static_cast<int>(format->offset)] + ">>";
 }
 
@@ -55,9 +54,9 @@ void packRandomTile(const IntegerFormat &format, int64_t rows, int64_t columns,
     for (int64_t g = 0; g < tile.groups; ++g) {
       size_t i = static_cast<size_t>(r * tile.groups + g);
       uint64_t bits = random();
-      tile.scaleBits[i] = static_cast<uint16_t>(
-          format.scale == ScaleType::F16 ? 0x2400 + bits % 0x400
-                                         : 0x30 + bits % 16);
+      tile.scaleBits[i] = static_cast<uint16_t>(format.scale == ScaleType::F16
+                                                    ? 0x2400 + bits % 0x400
+                                                    : 0x30 + bits % 16);
       tile.scales[i] = scaleValue(format.scale, tile.scaleBits[i]);
       if (format.offset == Offset::Stored)
         tile.zeros[i] = static_cast<uint8_t>(random() % codes);

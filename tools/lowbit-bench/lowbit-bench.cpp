@@ -25,8 +25,7 @@ namespace {
 struct Flags {
   cl::OptionCategory category{"lowbit-bench options"};
   cl::list<std::string> formats{
-      "formats", cl::CommaSeparated, cl::cat(category),
-      cl::value_desc("names"),
+      "formats", cl::CommaSeparated, cl::cat(category), cl::value_desc("names"),
       cl::desc("Weights of linears: formats as in recipes, f32, f16, bf16")};
   cl::list<std::string> shapes{
       "shapes", cl::CommaSeparated, cl::cat(category), cl::value_desc("NxK"),
@@ -35,9 +34,9 @@ struct Flags {
   cl::list<int64_t> rows{"rows", cl::CommaSeparated, cl::cat(category),
                          cl::value_desc("n"),
                          cl::desc("Rows (tokens) (default: 1,4,16,512)")};
-  cl::list<std::string> activations{
-      "activations", cl::CommaSeparated, cl::cat(category),
-      cl::value_desc("types"), cl::desc("i8, i16 (default: both)")};
+  cl::list<std::string> activations{"activations", cl::CommaSeparated,
+                                    cl::cat(category), cl::value_desc("types"),
+                                    cl::desc("i8, i16 (default: both)")};
   cl::list<int64_t> threads{
       "threads", cl::CommaSeparated, cl::cat(category), cl::value_desc("n"),
       cl::desc("Thread counts (default: one for each CPU)")};
@@ -52,9 +51,8 @@ struct Flags {
       "clock", cl::init("wall"), cl::cat(category), cl::value_desc("kind"),
       cl::desc("wall, or cpu: CPU time, without barriers, for a look at a "
                "machine that is not quiet")};
-  cl::opt<std::string> dump{
-      "dump", cl::cat(category), cl::value_desc("dir"),
-      cl::desc("Leave the code of kernels there")};
+  cl::opt<std::string> dump{"dump", cl::cat(category), cl::value_desc("dir"),
+                            cl::desc("Leave the code of kernels there")};
   cl::opt<std::string> codegen{
       "codegen", cl::cat(category), cl::value_desc("shape"),
       cl::desc("Measure code generation of a model of shape 1B or 8B instead")};
@@ -174,9 +172,8 @@ int runCodegen(const Flags &flags, bool json) {
   options.shape = flags.codegen;
   options.recipe = flags.recipe;
   options.target = flags.target;
-  options.jobs = flags.jobs
-                     ? flags.jobs
-                     : std::max(1u, std::thread::hardware_concurrency());
+  options.jobs = flags.jobs ? flags.jobs
+                            : std::max(1u, std::thread::hardware_concurrency());
   options.repetitions = 3;
   options.json = json;
   options.dump = flags.dump;

@@ -79,7 +79,7 @@ struct Flags {
       cl::desc("Most positions of a sequence (default: the model's)"),
       cl::value_desc("n"), cl::cat(category)};
   cl::opt<std::string> cache{"kv",
-                             cl::desc("KV cache: f16 or i8 (default: "
+                             cl::desc("KV cache: f16, f32 or i8 (default: "
                                       "the recipe's)"),
                              cl::value_desc("type"), cl::cat(category)};
   cl::opt<std::string> profile{

@@ -117,14 +117,14 @@ public:
 
   //===--- conversions ----------------------------------------------------===//
   Value bitcast(Value a, mlir::Type type);
-  Value toF32(Value i);            ///< signed i32 → f32, to nearest even
-  Value toI32(Value f);            ///< in-range f32 → i32, truncating
+  Value toF32(Value i); ///< signed i32 → f32, to nearest even
+  Value toI32(Value f); ///< in-range f32 → i32, truncating
   Value extend(Value a, mlir::Type element, bool isSigned); ///< integers
   Value truncate(Value a, mlir::Type element);              ///< integers
-  Value f16ToF32(Value bits);      ///< i16 lanes that hold f16 → f32, exact
-  Value f32ToF16(Value f);         ///< f32 → i16 lanes that hold f16, RNE
-  Value bf16ToF32(Value bits);     ///< i16 lanes that hold bf16 → f32, exact
-  Value e4m3ToF32(Value bytes);    ///< i8 lanes, non-negative codes → f32, exact
+  Value f16ToF32(Value bits);   ///< i16 lanes that hold f16 → f32, exact
+  Value f32ToF16(Value f);      ///< f32 → i16 lanes that hold f16, RNE
+  Value bf16ToF32(Value bits);  ///< i16 lanes that hold bf16 → f32, exact
+  Value e4m3ToF32(Value bytes); ///< i8 lanes, non-negative codes → f32, exact
 
   //===--- steps of Spec.md, section 3 ------------------------------------===//
   /// Adds the 16 lanes in the canonical order (8, 4, 2, 1).

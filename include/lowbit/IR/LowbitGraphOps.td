@@ -122,7 +122,7 @@ def Lowbit_AttentionOp : Lowbit_Op<"attention",
 
     - (C1) query columns = heads · head_dim, key columns = kv_heads · head_dim.
     - (C2) kv_heads divides heads.
-    - (C3) the cache's element type is f16 or i8.
+    - (C3) the cache's element type is f16, f32 or i8.
     - (C4) `layer` is not negative; `scale` is positive and finite.
   }];
   let arguments = (ins Lowbit_Rows:$query, Lowbit_Rows:$key, Lowbit_Rows:$value,

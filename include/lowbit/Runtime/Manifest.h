@@ -35,7 +35,7 @@ struct ManifestModel {
   std::optional<int32_t> bos;
   /// Tokens that end a text.
   std::vector<int32_t> eos;
-  /// Element type of the KV cache: `f16` or `int8`.
+  /// Element type of the KV cache: `f16`, `f32` or `int8`.
   std::string cache;
 };
 

@@ -74,7 +74,7 @@ def LowbitSetCache : Pass<"lowbit-set-cache", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"type", "type", "std::string", /*default=*/"\"f16\"",
-           "Element type: f16 or i8">,
+           "Element type: f16, f32 or i8">,
   ];
 }
 

@@ -133,6 +133,8 @@ Value Attention::place(KernelBuilder &k, int64_t part, Value head,
 /// 16 elements of the cache as f32, without the scales of int8.
 Value Attention::loadWide(KernelBuilder &k, Value pointer) const {
   OpBuilder &builder = k.getBuilder();
+  if (shape.isFloat32)
+    return k.load(k.f32x16(), pointer);
   if (!shape.isInteger)
     return k.f16ToF32(k.load(k.vectorType(builder.getI16Type()), pointer));
   Value bytes = k.load(k.vectorType(builder.getI8Type()), pointer);

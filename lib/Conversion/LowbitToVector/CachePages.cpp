@@ -19,8 +19,9 @@ CachePages::CachePages(KernelParameters &parameters)
       pagesPerSequence(parameters.integer("pages_per_sequence", 1)) {
   Type type = parameters.type("cache");
   isInteger = type && type.isInteger(8);
-  if (type && !isInteger && !type.isF16())
-    parameters.report("cache", "expected f16 or i8");
+  isFloat32 = type && type.isF32();
+  if (type && !isInteger && !isFloat32 && !type.isF16())
+    parameters.report("cache", "expected f16, f32 or i8");
   if (heads % kvHeads != 0)
     parameters.report("heads", "is no multiple of kv_heads");
   if (headDim % 2 != 0)

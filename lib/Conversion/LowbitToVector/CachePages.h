@@ -17,7 +17,7 @@ namespace lowbit {
 /// Addresses of one KV head in one page.
 struct HeadPage {
   Value keys, values;
-  /// Null for f16.
+  /// Null but for int8.
   Value keyScales, valueScales;
 };
 
@@ -29,7 +29,7 @@ struct CachePages {
 
   /// Query heads of a KV head.
   int64_t groupHeads() const { return heads / kvHeads; }
-  int64_t elementBytes() const { return isInteger ? 1 : 2; }
+  int64_t elementBytes() const { return isInteger ? 1 : isFloat32 ? 4 : 2; }
   /// Bytes of K (or V) of one head.
   int64_t headBytes() const { return headDim * pagePositions * elementBytes(); }
 
@@ -41,7 +41,7 @@ struct CachePages {
 
   int64_t heads = 1, kvHeads = 1, headDim = 1;
   int64_t pageBytes = 0, pagesPerSequence = 1;
-  bool isInteger = false;
+  bool isInteger = false, isFloat32 = false; ///< neither: f16
 };
 
 } // namespace lowbit

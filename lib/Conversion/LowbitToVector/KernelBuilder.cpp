@@ -42,8 +42,8 @@ Value KernelBuilder::f64(double value) {
 }
 
 Value KernelBuilder::splat(Value value, int64_t lanes) {
-  return vector::BroadcastOp::create(
-      builder, location, vectorType(value.getType(), lanes), value);
+  return vector::BroadcastOp::create(builder, location,
+                                     vectorType(value.getType(), lanes), value);
 }
 
 Value KernelBuilder::constant(ArrayRef<int32_t> lanes) {
@@ -125,11 +125,10 @@ void KernelBuilder::prefetch(Value pointer) {
 
 void KernelBuilder::forLoop(Value begin, Value end, int64_t step,
                             function_ref<void(Value)> body) {
-  forLoop(begin, end, step, {},
-          [&](Value i, ValueRange) -> SmallVector<Value> {
-            body(i);
-            return {};
-          });
+  forLoop(begin, end, step, {}, [&](Value i, ValueRange) -> SmallVector<Value> {
+    body(i);
+    return {};
+  });
 }
 
 SmallVector<Value> KernelBuilder::forLoop(

@@ -35,9 +35,8 @@ static Value constantLike(OpBuilder &builder, Location location, Type like,
 
 static Value floatLike(OpBuilder &builder, Location location, Type like,
                        double value) {
-  return constantLike(
-      builder, location, like,
-      builder.getFloatAttr(getElementTypeOrSelf(like), value));
+  return constantLike(builder, location, like,
+                      builder.getFloatAttr(getElementTypeOrSelf(like), value));
 }
 
 static Value integerLike(OpBuilder &builder, Location location, Type like,
@@ -161,8 +160,8 @@ static Value emulateFma(KernelBuilder &k, Value a, Value b, Value c) {
   Value inexact = k.compare(arith::CmpFPredicate::ONE, error, zero);
   Value one = integerLike(builder, location, bits, 1);
   Value sBits = k.bitcast(s, bits);
-  Value even = k.compare(arith::CmpIPredicate::eq, k.andi(sBits, one),
-                         k.zero(bits));
+  Value even =
+      k.compare(arith::CmpIPredicate::eq, k.andi(sBits, one), k.zero(bits));
   // Toward the error: the magnitude grows where error and sum agree in sign.
   Value grows = arith::XOrIOp::create(
       builder, location, k.compare(arith::CmpFPredicate::OGT, error, zero),
@@ -229,11 +228,11 @@ Value KernelBuilder::f16ToF32(Value bits) {
   };
   Value magnitude = shl(andi(wide, mask(0x7fff)), 13);
   Value sign = shl(andi(wide, mask(0x8000)), 16);
-  Value scaled = bitcast(mul(bitcast(magnitude, f32),
-                             floatLike(builder, location, f32, 0x1p112)),
-                         i32Type);
-  Value special = compare(arith::CmpIPredicate::uge, magnitude,
-                          mask(0x0f800000));
+  Value scaled = bitcast(
+      mul(bitcast(magnitude, f32), floatLike(builder, location, f32, 0x1p112)),
+      i32Type);
+  Value special =
+      compare(arith::CmpIPredicate::uge, magnitude, mask(0x0f800000));
   Value finite = select(special, ori(magnitude, mask(0x7f800000)), scaled);
   return bitcast(ori(finite, sign), f32);
 }
@@ -260,33 +259,33 @@ Value KernelBuilder::f32ToF16(Value f) {
                     bitcast(half, i32Type));
   // Normal results: rebias the exponent by -112 and round the 13 lost bits.
   Value lastBit = andi(shru(magnitude, 13), integer(1));
-  Value normal = shru(
-      add(add(magnitude, integer(0xfff - (112 << 23))), lastBit), 13);
-  Value result = select(compare(arith::CmpIPredicate::ult, magnitude,
-                                integer(0x38800000)),
-                        small, normal);
-  Value overflows = compare(arith::CmpIPredicate::uge, magnitude,
-                            integer(0x47800000));
+  Value normal =
+      shru(add(add(magnitude, integer(0xfff - (112 << 23))), lastBit), 13);
+  Value result =
+      select(compare(arith::CmpIPredicate::ult, magnitude, integer(0x38800000)),
+             small, normal);
+  Value overflows =
+      compare(arith::CmpIPredicate::uge, magnitude, integer(0x47800000));
   result = select(overflows, integer(0x7c00), result);
-  Value isNan = compare(arith::CmpIPredicate::ugt, magnitude,
-                        integer(0x7f800000));
-  Value payload = ori(integer(0x7e00), andi(shru(magnitude, 13),
-                                            integer(0x3ff)));
+  Value isNan =
+      compare(arith::CmpIPredicate::ugt, magnitude, integer(0x7f800000));
+  Value payload =
+      ori(integer(0x7e00), andi(shru(magnitude, 13), integer(0x3ff)));
   result = select(isNan, payload, result);
   return truncate(ori(result, sign), builder.getI16Type());
 }
 
 Value KernelBuilder::bf16ToF32(Value bits) {
-  return bitcast(shl(extend(bits, builder.getI32Type(), /*isSigned=*/false),
-                     16),
-                 withElement(bits.getType(), builder.getF32Type()));
+  return bitcast(
+      shl(extend(bits, builder.getI32Type(), /*isSigned=*/false), 16),
+      withElement(bits.getType(), builder.getF32Type()));
 }
 
 Value KernelBuilder::e4m3ToF32(Value bytes) {
   // Moved to f32's place the code is value · 2^-120, subnormals included.
   Type f32 = withElement(bytes.getType(), builder.getF32Type());
-  Value moved = shl(extend(bytes, builder.getI32Type(), /*isSigned=*/false),
-                    20);
+  Value moved =
+      shl(extend(bytes, builder.getI32Type(), /*isSigned=*/false), 20);
   return mul(bitcast(moved, f32), floatLike(builder, location, f32, 0x1p120));
 }
 
@@ -339,16 +338,16 @@ Value KernelBuilder::exp(Value x) {
   Value r = fma(n, c(-0.693359375f), safe);
   r = fma(n, c(2.12194440e-4f), r);
   Value p = c(1.9875691500e-4f);
-  for (float coefficient : {1.3981999507e-3f, 8.3334519073e-3f,
-                            4.1665795894e-2f, 1.6666665459e-1f,
-                            5.0000001201e-1f})
+  for (float coefficient :
+       {1.3981999507e-3f, 8.3334519073e-3f, 4.1665795894e-2f, 1.6666665459e-1f,
+        5.0000001201e-1f})
     p = fma(p, r, c(coefficient));
   Value t = mul(p, r);
   t = fma(t, r, r);
   Value y = add(t, c(1.0f));
   // y · 2^n with n in [-126, 127]: a multiplication by an exact power of two.
-  Value exponent = shl(
-      add(toI32(n), integerLike(builder, location, i32Type, 127)), 23);
+  Value exponent =
+      shl(add(toI32(n), integerLike(builder, location, i32Type, 127)), 23);
   y = mul(y, bitcast(exponent, type));
   y = select(underflows, c(0.0f), y);
   return select(isNan, x, y);

@@ -21,15 +21,15 @@ namespace lowbit {
 using namespace mlir;
 using namespace lowbit;
 
-/// One function of the ABI of Spec.md, 5.1, with the body that the family emits.
+/// One function of the ABI of Spec.md, 5.1, with the body that the family
+/// emits.
 static LogicalResult emitVariant(KernelOp kernel, const KernelFamily &family,
                                  const TargetInfo &target, OpBuilder &builder) {
   MLIRContext *context = builder.getContext();
   Location location = kernel.getLoc();
   auto pointer = LLVM::LLVMPointerType::get(context);
   Type i64 = builder.getI64Type();
-  auto type =
-      builder.getFunctionType({pointer, i64, i64, i64, pointer}, {});
+  auto type = builder.getFunctionType({pointer, i64, i64, i64, pointer}, {});
   auto function = func::FuncOp::create(
       builder, location, (kernel.getSymName() + "." + target.name).str(), type);
   function->setAttr("lowbit.kernel", kernel.getSymNameAttr());

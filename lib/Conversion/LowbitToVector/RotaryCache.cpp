@@ -108,6 +108,8 @@ Value RotaryCache::emitScale(KernelBuilder &k, ArrayRef<Piece> pieces,
 
 /// f32 lanes as the cache stores them.
 Value RotaryCache::convert(KernelBuilder &k, Value vector, Value inverse) {
+  if (shape.isFloat32)
+    return vector;
   if (!shape.isInteger)
     return k.f32ToF16(vector);
   Value limit = k.splat(k.f32(127.0f));

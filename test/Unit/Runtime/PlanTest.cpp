@@ -299,6 +299,25 @@ TEST(PlanVerifier, LetsAccumulatorsOutliveAStep) {
   });
 }
 
+TEST(PlanVerifier, WantsNoLogitsOfAPartOfAModel) {
+  PlanFacts facts = tinyFacts();
+  facts.vocabulary = 0;
+  Status status = verifyPlan(tinyPlan(), facts);
+  ASSERT_TRUE(bool(status));
+  EXPECT_NE(status->message.find("should be [0,0,0,0]"), std::string::npos)
+      << status->message;
+  // The same work, left in an accumulator.
+  Plan plan = tinyPlan();
+  for (PlanBuffer &buffer : plan.buffers)
+    if (buffer.name == "logits") {
+      buffer.name = "seen";
+      buffer.bytes = {4 * tinyVocabulary * plan.limits.logits, 0, 0, 0};
+    }
+  status = verifyPlan(plan, facts);
+  EXPECT_FALSE(bool(status)) << status->message;
+  EXPECT_TRUE(bool(verifyPlan(plan, tinyFacts())));
+}
+
 TEST(PlanVerifier, BoundsTheWorkForTenThousandBuffers) {
   // Quadratic checks would take minutes.
   Plan plan = tinyPlan();

@@ -1,0 +1,141 @@
+#!/usr/bin/env python3
+# suite: compiled models against the reference interpreter (to the bit) and transformers.
+"""Compiles small models and compares the kernels' logits.
+
+- With recipe `float` against transformers: max |difference| <= 1e-4 of max |logit|
+  (expected_logits.npz of test/Import).
+- With every named recipe, and with an int8 cache and E4M3 row scales, against the
+  strict interpreter: equal to the bit, for every variant that this machine runs,
+  one and two threads, and token by token instead of in one batch.
+"""
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+import numpy as np
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+sys.path[:0] = [str(HERE.parent / "Tools"), str(HERE.parent / "Import"), str(HERE.parent / "Reference"),
+                str(ROOT / "python")]
+
+import tiny_models  # noqa: E402
+from tool_case import write_model  # noqa: E402
+import lowbit  # noqa: E402
+
+BIN = pathlib.Path(os.environ["LOWBIT_BUILD"]) / "bin"
+RECIPES = ["float", "int8-g64", "int4-g64", "int3-g64", "int2-g64"]
+# Every kind of scale, zero and group that the named recipes leave out.
+EXTRA = {"quantize": [
+    {"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int4-g32-stored", "solver": "search"}},
+    {"lowbit-quantize": {"roles": ["q", "k", "v"], "format": "int3-row-e4m3-half", "solver": "search", "activation": "i8"}},
+    {"lowbit-quantize": {"roles": ["down"], "format": "int2-g32-e4m3-stored", "solver": "search"}},
+    {"lowbit-quantize": {"format": "int8-row", "solver": "nearest"}},
+    {"lowbit-set-cache": {"type": "i8"}}]}
+SHARED = ROOT.parent / "shared/models/stories260K"
+
+
+class Tally:
+    passed = failed = skipped = 0
+
+    def check(self, good, what):
+        self.passed += bool(good)
+        self.failed += not good
+        if not good:
+            print("FAIL " + what)
+
+
+def run(tool, *arguments):
+    command = [str(BIN / tool), *map(str, arguments)]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        raise SystemExit(f"{' '.join(command)}: exit {done.returncode}\n{done.stderr}")
+
+
+def logits(folder, artifact, *flags):
+    run("lowbit-run", artifact, "--ids", folder / "ids", "--logits", folder / "out.npy", *flags)
+    return np.load(folder / "out.npy")
+
+
+def same(a, b):
+    return a.shape == b.shape and (a.view(np.uint32) == b.view(np.uint32)).all()
+
+
+def one_by_one(artifact, ids):
+    """Logits of one row a step, with rows of another sequence in between."""
+    context = lowbit.Model(artifact).context(sequences=2)
+    main, other = context.sequence(), context.sequence()
+    rows = []
+    for i, token in enumerate(ids):
+        rows.append(context.step([(other, i, ids[-1 - i]), (main, i, token)], [1]))
+    return np.concatenate(rows)
+
+
+def variants():
+    listed = subprocess.run([BIN / "lowbit-run", "--list-variants"], check=True, text=True,
+                            stdout=subprocess.PIPE).stdout
+    for line in listed.splitlines():
+        name, available = line.split()[:2]
+        yield name, available == "yes"
+
+
+def compare_with_reference(tally, folder, model, name, recipe, ids):
+    artifact = folder / "m.lowbit"
+    run("lowbit-compile", model, "-o", artifact, "--recipe", recipe, "--force")
+    label = f"{name}, {pathlib.Path(recipe).stem}"
+    expected = logits(folder, artifact, "--engine=reference")
+    tally.check(np.isfinite(expected).all(), f"{label}: the reference's logits are finite")
+    for variant, available in variants():
+        if available:
+            tally.check(same(logits(folder, artifact, "--variant", variant), expected), f"{label}, {variant}")
+        else:
+            tally.skipped += 1
+    tally.check(same(logits(folder, artifact, "-t", "1"), expected), f"{label}, one thread")
+    tally.check(same(one_by_one(artifact, ids), expected), f"{label}, token by token beside another sequence")
+    return artifact
+
+
+def main():
+    tally = Tally()
+    missing = [name for name, available in variants() if not available]
+    if missing:
+        print(f"skipped: variants that this machine cannot run: {', '.join(missing)}")
+    expected = dict(np.load(HERE.parent / "Import" / "expected_logits.npz"))
+    os.environ["XDG_CONFIG_HOME"] = tempfile.mkdtemp()
+    for name in list(tiny_models.MODELS) + ["books-7m", "stories260K"]:
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = pathlib.Path(temporary)
+            (folder / "extra.json").write_text(json.dumps(EXTRA))
+            if name in tiny_models.MODELS:
+                (folder / "model").mkdir()
+                model, ids = write_model(name, folder / "model"), tiny_models.tokens(name)
+            else:
+                model = ROOT / "examples/models/books-7m" if name == "books-7m" else SHARED
+                ids = [int(i) for i in expected[f"{name}.ids"]]
+            if not model.is_dir():
+                print(f"skipped: {name}: {model} is not there")
+                tally.skipped += 1
+                continue
+            (folder / "ids").write_text(" ".join(map(str, ids)))
+            small = name in tiny_models.MODELS
+            recipes = ["float", folder / "extra.json"] if small else RECIPES + [folder / "extra.json"]
+            for recipe in recipes:
+                artifact = compare_with_reference(tally, folder, model, name, str(recipe), ids)
+                if recipe != "float":
+                    continue
+                got = logits(folder, artifact)
+                picked = got[expected[f"{name}.rows"]] if f"{name}.rows" in expected else got
+                if f"{name}.columns" in expected:
+                    picked = picked[:, expected[f"{name}.columns"]]
+                error = np.abs(picked - expected[f"{name}.logits"]).max() / expected[f"{name}.max"]
+                tally.check(error <= 1e-4, f"{name}: compiled f32 differs from transformers by {error:.2e}")
+                print(f"{name}: compiled f32 against transformers: {error:.2e} of max |logit|")
+    print(f"{tally.passed} passed, {tally.failed} failed, {tally.skipped} skipped")
+    return 1 if tally.failed or not tally.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
