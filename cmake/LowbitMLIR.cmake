@@ -16,7 +16,6 @@ target_link_libraries(lowbit_mlir_options INTERFACE lowbit_options MLIR LLVM)
 # lowbit_mlir_room(Name SOURCES… LINK… DEPENDS…): a room that links MLIR. The first one carries the precompiled header.
 function(lowbit_mlir_room name)
   cmake_parse_arguments(ROOM "" "" "SOURCES;LINK;DEPENDS" ${ARGN})
-  lowbit_existing_sources(ROOM_SOURCES)
   add_library(Lowbit${name} STATIC ${ROOM_SOURCES})
   target_link_libraries(Lowbit${name} PUBLIC lowbit_mlir_options ${ROOM_LINK})
   add_dependencies(Lowbit${name} LowbitIRIncGen ${ROOM_DEPENDS})

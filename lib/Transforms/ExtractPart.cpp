@@ -81,7 +81,7 @@ struct ExtractPart : lowbit::impl::LowbitExtractPartBase<ExtractPart> {
     std::vector<Part> parts = cutIntoParts(forward.getBody().front());
     if (index < 0 || index >= static_cast<int64_t>(parts.size())) {
       forward.emitError() << "has " << parts.size()
-                          << " parts, there is no part " << index;
+                          << " parts, there is no part " << int64_t(index);
       return signalPassFailure();
     }
     keep(forward, index > 0 ? &parts[index - 1] : nullptr, parts[index]);

@@ -70,7 +70,7 @@ lowbit.kernel @heads family "attention" {heads = 5, kv_heads = 2, head_dim = 32,
 
 // -----
 
-// expected-error @+1 {{parameter 'cache' of kernel 'cache' of family 'attention': expected f16 or i8}}
+// expected-error @+1 {{parameter 'cache' of kernel 'cache' of family 'attention': expected f16, f32 or i8}}
 lowbit.kernel @cache family "attention" {heads = 4, kv_heads = 2, head_dim = 32, scale = 0.25 : f32, q_offset = 0, q_stride = 128, cache = bf16, page_bytes = 32768, pages_per_sequence = 2}
 
 // -----

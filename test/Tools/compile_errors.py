@@ -32,7 +32,7 @@ RECIPES = [
     (quantize(format="int4-g64", roles=["lm_head"]), 2, ['"lm_head"', "head"]),
     (quantize(format="int4-g64", roles=[]), 3, ["roles", "list"]),
     (quantize(format="a} b"), 3, ["format"]),
-    ({"quantize": [{"lowbit-set-cache": {"type": "i4"}}]}, 2, ['"i4"', "f16 or i8"]),
+    ({"quantize": [{"lowbit-set-cache": {"type": "i4"}}]}, 2, ['"i4"', "f16, f32 or i8"]),
 ]
 
 

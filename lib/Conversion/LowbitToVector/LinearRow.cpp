@@ -24,7 +24,7 @@ public:
 
 private:
   /// Bytes that the prefetches run ahead of the loads.
-  static constexpr int64_t prefetchBytes = 4096;
+  static constexpr int64_t prefetchBytes = 2048;
   /// Columns of one turn of the loop over a row-scaled slab.
   static constexpr int64_t turnColumns = 64;
 
