@@ -120,7 +120,7 @@ def sanitizers(tally, build):
     driver = folder / "bin" / "lowbit-check-folder"
     if driver.exists():
         script(tally, "bad inputs, sanitized",
-               [sys.executable, "test/Checkpoint/bad_inputs.py", "--driver", driver], env)
+               [sys.executable, "test/Checkpoint/bad_inputs.py", driver, "--no-limits"], env)
 
 
 def main():
@@ -140,7 +140,9 @@ def main():
     print("lit", flush=True)
     lit(tally, build)
     print("scripts", flush=True)
-    env = {"LOWBIT_BUILD": str(build)}
+    env = {"LOWBIT_BUILD": str(build), "PATH": f"{build / 'bin'}:{LLVM}:{os.environ['PATH']}"}
+    script(tally, "test/Checkpoint/bad_inputs.py",
+           [sys.executable, "test/Checkpoint/bad_inputs.py", build / "bin" / "lowbit-check-folder"])
     for path in sorted((ROOT / "test").glob("*/*.py")):
         first = path.read_text().splitlines()[1:4]
         if any(line.startswith("# suite") for line in first):

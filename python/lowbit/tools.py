@@ -22,5 +22,5 @@ def run(name, *arguments):
 
 
 def compile(model_folder, output, recipe="int4-g64", *arguments):
-    """Compiles a Hugging Face folder to an artifact; `arguments` are lowbit-compile's."""
+    """Compiles a Hugging Face folder to an artifact; further arguments go to lowbit-compile (e.g. "--force")."""
     return run("lowbit-compile", model_folder, "-o", output, "--recipe", recipe, *arguments)
