@@ -67,8 +67,8 @@ def read_facts(options, path):
     model = manifest["model"]
     matrices = [t for t in manifest["tensors"] if t["columns"] > 1 and t["role"] not in ("embedding", "norm")]
     linears = [t for t in matrices if "head" not in t["role"]]
-    element = 1 if model["cache"] == "i8" else 2
-    position = 2 * model["layers"] * model["kv_heads"] * (model["head_dim"] * element + (4 if element == 1 else 0))
+    element, scale = {"f32": (4, 0), "f16": (2, 0), "i8": (1, 4)}[model["cache"]]
+    position = 2 * model["layers"] * model["kv_heads"] * (model["head_dim"] * element + scale)
     return {
         "bytes": sum(t["bytes"] for t in matrices) + position * TEXT // 2,
         "operations": 2 * sum(t["rows"] * t["columns"] for t in linears),
@@ -80,7 +80,7 @@ def read_facts(options, path):
 def measure_rounds(options, models, peers):
     rounds = []
     for number in range(options.rounds):
-        round_ = {"limits": measure_limits(options), "results": {}}
+        round_ = {"load": os.getloadavg()[0], "limits": measure_limits(options), "results": {}}
         for i in range(max(len(models), len(peers))):
             for named, measure in ((models, measure_ours), (peers, measure_peer)):
                 if i < len(named):
@@ -115,10 +115,10 @@ def summarize(rounds, models, peers, facts):
     return rows
 
 
-def print_table(rows, rounds, peers):
+def print_table(rows, rounds, peers, threads):
     limits = {key: statistics.median(r["limits"][key] for r in rounds) / 1e9 for key in rounds[0]["limits"]}
     print(f"read {limits['read']:.1f} GB/s, integer peak {limits['peak']:.0f} GOPS, chain {limits['chain']:.0f} GOPS "
-          f"(medians of {len(rounds)} rounds)\n")
+          f"(medians of {len(rounds)} rounds), {threads} threads, load before {rounds[0]['load']:.2f}\n")
     titles = ["model", "MB", "pp512 t/s", "tg128 t/s", "tg of read", "pp of peak", "pp of chain"]
     titles += [f"{test} x{name}" for name, _ in peers for test in ("pp", "tg")]
     print("| " + " | ".join(titles) + " |\n|---|" + "---:|" * (len(titles) - 1))
@@ -155,7 +155,7 @@ def main():
     if options.output == "json":
         print(json.dumps({"rounds": rounds, "facts": facts, "summary": rows}, indent=1))
     else:
-        print_table(rows, rounds, options.peer)
+        print_table(rows, rounds, options.peer, options.threads)
 
 
 if __name__ == "__main__":
