@@ -173,8 +173,9 @@ double ReadLimit::measure(int rank) {
 #define TWELVE(M)                                                              \
   M("0")                                                                       \
   M("1")                                                                       \
-  M("2") M("3") M("4") M("5") M("6") M("7") M("8") M("9") M("10") M("1"        \
-                                                                    "1")
+  M("2")                                                                       \
+  M("3") M("4") M("5") M("6") M("7") M("8") M("9") M("10") M("1"               \
+                                                             "1")
 #define CLEAR(N) "vpxor %%xmm" N ",%%xmm" N ",%%xmm" N "\n"
 #define CLEAR_ALL TWELVE(CLEAR) CLEAR("12") CLEAR("13") CLEAR("14") CLEAR("15")
 // One asm statement holds the loop: nothing can be moved into or out of it.
