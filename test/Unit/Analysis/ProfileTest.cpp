@@ -58,6 +58,25 @@ TEST(Profile, DiagonalOfBothShapesAndAliases) {
   EXPECT_FALSE(none->has_value());
 }
 
+TEST(Profile, DiagonalOfPackedTriangles) {
+  // Rows (1), (9, 2), (9, 9, 3); a square stays one.
+  std::string path = writeProfile({{"h.a", {6}, {1, 9, 2, 9, 9, 3}},
+                                   {"h.b", {1}, {7}},
+                                   {"h.c", {2, 2}, {4, NAN, 5, 6}}},
+                                  {{"moments", "full"}});
+  Result<Profile> profile = Profile::open(path);
+  ASSERT_TRUE(bool(profile)) << profile.error().message;
+  EXPECT_EQ(**profile->diagonal({"a"}, 3), (std::vector<float>{1, 2, 3}));
+  EXPECT_EQ(**profile->diagonal({"b"}, 1), (std::vector<float>{7}));
+  EXPECT_EQ(**profile->diagonal({"c"}, 2), (std::vector<float>{4, 6}));
+  auto width = profile->diagonal({"a"}, 6);
+  ASSERT_FALSE(bool(width));
+  EXPECT_NE(width.error().message.find("the triangle 21 elements"),
+            std::string::npos);
+  EXPECT_FALSE(bool(Profile::open(
+      writeProfile({{"h.a", {1}, {1}}}, {{"moments", "block"}}))));
+}
+
 TEST(Profile, RefusesWhatItCannotMean) {
   Result<Profile> profile =
       Profile::open(writeProfile({{"h.a", {2}, {1, -1}}}, {}));
