@@ -192,6 +192,8 @@ double ReadLimit::measure(int rank) {
 #define FMA256(N) "vfmadd231ps %%ymm12,%%ymm13,%%ymm" N "\n"
 #define WORDS256(N)                                                            \
   "vpmaddubsw %%ymm12,%%ymm13,%%ymm14\nvpaddw %%ymm14,%%ymm" N ",%%ymm" N "\n"
+#define WIDE256(N)                                                             \
+  "vpmaddwd %%ymm12,%%ymm13,%%ymm14\nvpaddd %%ymm14,%%ymm" N ",%%ymm" N "\n"
 #define CHAIN256(N)                                                            \
   "vpmaddubsw %%ymm12,%%ymm13,%%ymm14\nvpmaddwd %%ymm14,%%ymm13,%%ymm15\n"     \
   "vpaddd %%ymm15,%%ymm" N ",%%ymm" N "\n"
@@ -202,12 +204,15 @@ LOOP(dot512, TWELVE(DOT512))
 LOOP(fma512, TWELVE(FMA512))
 LOOP(fma256, TWELVE(FMA256))
 LOOP(words256, TWELVE(WORDS256))
+LOOP(wide256, TWELVE(WIDE256))
 LOOP(chain256, TWELVE(CHAIN256))
 
 // Without AVX2: 128 bits, two operands.
 #define SSE_WORDS(N)                                                           \
   "movdqa %%xmm12,%%xmm14\npmaddubsw %%xmm13,%%xmm14\npaddw %%xmm14,%%xmm" N   \
   "\n"
+#define SSE_WIDE(N)                                                            \
+  "movdqa %%xmm12,%%xmm14\npmaddwd %%xmm13,%%xmm14\npaddd %%xmm14,%%xmm" N "\n"
 #define SSE_CHAIN(N)                                                           \
   "movdqa %%xmm12,%%xmm14\npmaddubsw %%xmm13,%%xmm14\n"                        \
   "pmaddwd %%xmm13,%%xmm14\npaddd %%xmm14,%%xmm" N "\n"
@@ -224,6 +229,7 @@ LOOP(chain256, TWELVE(CHAIN256))
                  : CLOBBERS, "cc");                                            \
   }
 SSE_LOOP(words128, TWELVE(SSE_WORDS))
+SSE_LOOP(wide128, TWELVE(SSE_WIDE))
 SSE_LOOP(chain128, TWELVE(SSE_CHAIN))
 SSE_LOOP(float128, TWELVE(SSE_FLOAT))
 
@@ -240,13 +246,18 @@ void addChain(int64_t iterations) {
 
 } // namespace
 
-PeakLoop bench::integerPeak() {
+PeakLoop bench::integerPeak(int bits) {
+  bool isWide = bits == 8;
   switch (bestVariant()) {
   case Variant::AVX512:
     return {"vpdpbusd zmm", 12 * 64, dot512};
   case Variant::AVX2:
+    if (isWide)
+      return {"vpmaddwd+vpaddd ymm", 12 * 16, wide256};
     return {"vpmaddubsw+vpaddw ymm", 12 * 32, words256};
   default:
+    if (isWide)
+      return {"pmaddwd+paddd xmm", 12 * 8, wide128};
     return {"pmaddubsw+paddw xmm", 12 * 16, words128};
   }
 }

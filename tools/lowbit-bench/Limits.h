@@ -64,10 +64,12 @@ struct PeakLoop {
   void (*run)(int64_t iterations);
 };
 
-/// The most multiply-adds of u8·s8 that this CPU has instructions for:
-/// `vpdpbusd` on 512 bits, else `vpmaddubsw` with `vpaddw`, else (without AVX2)
+/// The most multiply-adds of codes of `bits` bits with signed bytes that this
+/// CPU has instructions for: `vpdpbusd` on 512 bits; else `vpmaddubsw` with
+/// `vpaddw`, which saturates for codes of 8 bits: for those `vpmaddwd` with
+/// `vpaddd` (splitting codes costs the same multiplications). Without AVX2
 /// their 128-bit forms.
-PeakLoop integerPeak();
+PeakLoop integerPeak(int bits);
 /// The same when every pair of products is widened to i32 at once:
 /// `vpmaddubsw`, `vpmaddwd`, `vpaddd`; on AVX-512 VNNI `vpdpbusd` again.
 PeakLoop integerChain();

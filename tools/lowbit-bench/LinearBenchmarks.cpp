@@ -232,7 +232,8 @@ Status LinearCase::measure(benchmark::State &state) {
   if (memory)
     read = std::max(read, memory->measure(1));
   double inCache = memory ? rateInCache() : 0;
-  double peak = peakRate(team, isInteger() ? integerPeak() : floatPeak());
+  double peak = peakRate(
+      team, isInteger() ? integerPeak(choice.type.format->bits) : floatPeak());
   double passWeights = weights() * static_cast<double>(matricesPerPass);
   double rate = passWeights / seconds;
   double adds = rate * static_cast<double>(choice.rows);

@@ -137,16 +137,15 @@ void bench::registerLimits(Session &session) {
     session.add("limit/read" + suffix, [&session, threads] {
       return std::make_unique<ReadCase>(session, threads);
     });
-    struct Peak {
-      const char *name;
-      PeakLoop (*loop)();
-    };
-    for (Peak peak :
-         {Peak{"integer", integerPeak}, Peak{"integer_chain", integerChain},
-          Peak{"float", floatPeak}})
-      session.add("limit/" + std::string(peak.name) + suffix, [&session,
-                                                               threads, peak] {
-        return std::make_unique<PeakCase>(session.team(threads), peak.loop());
+    const std::pair<const char *, PeakLoop> peaks[] = {
+        {"integer", integerPeak(4)},
+        {"integer8", integerPeak(8)},
+        {"integer_chain", integerChain()},
+        {"float", floatPeak()}};
+    for (const auto &[name, peak] : peaks)
+      session.add("limit/" + std::string(name) + suffix, [&session, threads,
+                                                          loop = peak] {
+        return std::make_unique<PeakCase>(session.team(threads), loop);
       });
   }
 }

@@ -81,8 +81,9 @@ std::vector<std::string> defaultFormats() {
   for (const char *bits : {"int8", "int4", "int3", "int2"})
     for (const char *group : {"row", "g32", "g64", "g128"})
       names.push_back(std::string(bits) + "-" + group);
-  for (const char *name : {"int4-g64-e4m3", "int4-g64-stored", "int2-g64-half",
-                           "int2-g64-e4m3-half", "bf16", "f32"})
+  for (const char *name :
+       {"int4-g64-e4m3", "int4-g64-half", "int4-g64-stored", "int2-g64-half",
+        "int2-g64-e4m3-half", "bf16", "f32"})
     names.push_back(name);
   return names;
 }
@@ -187,7 +188,8 @@ int runCodegen(const Flags &flags, bool json) {
 void addContext(const Options &options) {
   benchmark::AddCustomContext("lowbit_version", LOWBIT_VERSION);
   benchmark::AddCustomContext("variant", variantName(options.variant));
-  benchmark::AddCustomContext("integer_peak", integerPeak().name);
+  benchmark::AddCustomContext("integer_peak", integerPeak(4).name);
+  benchmark::AddCustomContext("integer_peak_8_bits", integerPeak(8).name);
   benchmark::AddCustomContext("integer_chain", integerChain().name);
   benchmark::AddCustomContext("float_peak", floatPeak().name);
   benchmark::AddCustomContext("cold_bytes", std::to_string(options.pageBytes));
@@ -205,11 +207,13 @@ int runBenchmarks(Session &session, bool isTable) {
   registerSolvers(session);
   if (isTable) {
     const Options &options = session.getOptions();
-    std::printf("variant %s; integer peak: %s (chain: %s); float peak: %s; "
-                "clock: %s\n\n",
-                variantName(options.variant), integerPeak().name.c_str(),
-                integerChain().name.c_str(), floatPeak().name.c_str(),
-                options.clock == Clock::Wall ? "wall" : "cpu");
+    std::printf(
+        "variant %s; integer peak: %s (8 bits: %s, chain: %s); float peak: %s; "
+        "clock: %s\n\n",
+        variantName(options.variant), integerPeak(4).name.c_str(),
+        integerPeak(8).name.c_str(), integerChain().name.c_str(),
+        floatPeak().name.c_str(),
+        options.clock == Clock::Wall ? "wall" : "cpu");
     auto reporter = createTableReporter();
     benchmark::RunSpecifiedBenchmarks(reporter.get());
   } else {
