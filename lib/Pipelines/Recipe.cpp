@@ -12,6 +12,7 @@
 #include "mlir/Pass/PassRegistry.h"
 #include "llvm/ADT/STLExtras.h"
 #include "llvm/ADT/StringExtras.h"
+#include "llvm/Support/FormatVariadic.h"
 
 using namespace lowbit;
 using llvm::StringRef;
@@ -20,40 +21,49 @@ namespace {
 
 constexpr JsonLimits recipeLimits{uint64_t(1) << 20};
 
+/// A recipe that is known by name: one format for all linears, embedding and
+/// head of 8 bits, KV cache f16.
 struct NamedRecipe {
   llvm::StringLiteral name;
-  llvm::StringLiteral text;
+  /// Of the linears.
+  llvm::StringLiteral format;
+  llvm::StringLiteral solver;
 };
 
-/// Activations of 16 bits, embedding and head of 8, KV cache f16. Offset and
-/// solver of each width are those with the lower perplexity on two texts
-/// (docs/Measurements.md): at 2 bits the search clips what the model needs.
+/// Offset and solver of each width are those with the lower perplexity on two
+/// texts (docs/Measurements.md): at 2 bits the search clips what the model
+/// needs.
 constexpr NamedRecipe namedRecipes[] = {
-    {"float", R"({"description": "As the checkpoint has it",
-"quantize": [{"lowbit-set-cache": {"type": "f32"}}]})"},
-    {"int8-g64", R"({"description": "8 bits in groups of 64",
-"quantize": [
-{"lowbit-quantize": {"format": "int8-g64", "solver": "search"}},
-{"lowbit-set-cache": {"type": "f16"}}]})"},
-    {"int4-g64",
-     R"({"description": "4 bits in groups of 64; embedding and head 8 bits",
-"quantize": [
-{"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int8-g64", "solver": "search"}},
-{"lowbit-quantize": {"format": "int4-g64-half", "solver": "search"}},
-{"lowbit-set-cache": {"type": "f16"}}]})"},
-    {"int3-g64",
-     R"({"description": "3 bits in groups of 64; embedding and head 8 bits",
-"quantize": [
-{"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int8-g64", "solver": "search"}},
-{"lowbit-quantize": {"format": "int3-g64-half", "solver": "search"}},
-{"lowbit-set-cache": {"type": "f16"}}]})"},
-    {"int2-g64",
-     R"({"description": "2 bits in groups of 64; embedding and head 8 bits",
-"quantize": [
-{"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int8-g64", "solver": "search"}},
-{"lowbit-quantize": {"format": "int2-g64-half", "solver": "nearest"}},
-{"lowbit-set-cache": {"type": "f16"}}]})"},
+    {"int8-g64", "int8-g64", "search"},
+    {"int4-g64", "int4-g64-half", "search"},
+    {"int3-g64", "int3-g64-half", "search"},
+    {"int2-g64", "int2-g64-half", "nearest"},
 };
+
+constexpr llvm::StringLiteral floatRecipe = R"({
+"description": "As the checkpoint has it",
+"quantize": [{"lowbit-set-cache": {"type": "f32"}}]})";
+
+/// What follows a name: the activations that linears see (none: 16 bits).
+constexpr llvm::StringLiteral byteActivations = "-a8";
+
+/// The recipe of a name as text; nothing where there is none of that name.
+std::optional<std::string> namedRecipeText(StringRef name) {
+  if (name == "float")
+    return floatRecipe.str();
+  StringRef activation = name.consume_back(byteActivations) ? "i8" : "i16";
+  for (const NamedRecipe &recipe : namedRecipes)
+    if (recipe.name == name)
+      return llvm::formatv(
+                 R"({{"description": "{0}; embedding and head int8-g64",
+"quantize": [
+{{"lowbit-quantize": {{"roles": ["embedding", "head"], "format": "int8-g64", "solver": "search", "activation": "{2}"}},
+{{"lowbit-quantize": {{"format": "{0}", "solver": "{1}", "activation": "{2}"}},
+{{"lowbit-set-cache": {{"type": "f16"}}]})",
+                 recipe.format, recipe.solver, activation)
+          .str();
+  return std::nullopt;
+}
 
 /// Passes that belong to fixed stages or to one part of a recipe only.
 bool belongsTo(StringRef pass, StringRef part) {
@@ -161,9 +171,11 @@ Status checkOptions(const Recipe &recipe) {
 } // namespace
 
 std::vector<std::string> lowbit::getRecipeNames() {
-  std::vector<std::string> names;
-  for (const NamedRecipe &recipe : namedRecipes)
+  std::vector<std::string> names{"float"};
+  for (const NamedRecipe &recipe : namedRecipes) {
     names.push_back(recipe.name.str());
+    names.push_back((recipe.name + byteActivations).str());
+  }
   return names;
 }
 
@@ -201,9 +213,8 @@ Result<Recipe> lowbit::parseRecipe(StringRef text, const std::string &name) {
 }
 
 Result<Recipe> lowbit::readRecipe(const std::string &nameOrPath) {
-  for (const NamedRecipe &recipe : namedRecipes)
-    if (recipe.name == nameOrPath)
-      return parseRecipe(recipe.text, nameOrPath);
+  if (std::optional<std::string> text = namedRecipeText(nameOrPath))
+    return parseRecipe(*text, nameOrPath);
   bool looksLikePath = StringRef(nameOrPath).contains('/') ||
                        StringRef(nameOrPath).contains('.');
   Result<std::string> text = readFile(nameOrPath, recipeLimits.bytes);

@@ -47,7 +47,8 @@ struct Flags {
   cl::opt<std::string> recipe{
       "recipe",
       cl::desc("Recipe: float, int8-g64, int4-g64, int3-g64, "
-               "int2-g64, or a file"),
+               "int2-g64, each but float also with -a8 (8-bit activations), or "
+               "a file"),
       cl::value_desc("name|file"), cl::cat(category)};
   cl::opt<std::string> emit{
       "emit", cl::init("artifact"),
