@@ -199,6 +199,30 @@ LOWBIT_INLINE void addErrorsLoop(const float *weights, const float *importances,
   std::memcpy(lanes.sums, sums, sizeof(sums));
 }
 
+LOWBIT_INLINE void roundColumnLoop(const float *weights,
+                                   const ColumnGrids &grids, uint8_t *codes,
+                                   float *values) {
+  Floats w, step, shift, low, high, zero, scale;
+  load(weights, w);
+  load(grids.step, step);
+  load(grids.shift, shift);
+  load(grids.low, low);
+  load(grids.high, high);
+  load(grids.zero, zero);
+  load(grids.scale, scale);
+  Floats t = w / step + shift;
+  takeSmaller(t, high);
+  takeLarger(t, low);
+  Ints code =
+      __builtin_convertvector(__builtin_elementwise_roundeven(t), Ints) +
+      grids.base;
+  Bytes bytes = __builtin_convertvector(code, Bytes);
+  std::memcpy(codes, &bytes, sizeof(bytes));
+  Floats value = __builtin_convertvector(code, Floats) - zero;
+  value = (value * scale) * grids.factor;
+  std::memcpy(values, &value, sizeof(value));
+}
+
 /// One function for each loop, compiled for `path` with the attribute `target`.
 #define LOWBIT_DEFINE_PATH(path, target)                                       \
   target static GroupRange range##path(const float *weights, int64_t count) {  \
@@ -219,8 +243,14 @@ LOWBIT_INLINE void addErrorsLoop(const float *weights, const float *importances,
       const CodedGroup &group, ErrorLanes &lanes) {                            \
     addErrorsLoop(weights, importances, count, group, lanes);                  \
   }                                                                            \
-  static constexpr GroupKernels kernels##path = {                              \
-      range##path, errors##path, codes##path, addErrors##path};
+  target static void roundColumn##path(const float *weights,                   \
+                                       const ColumnGrids &grids,               \
+                                       uint8_t *codes, float *values) {        \
+    roundColumnLoop(weights, grids, codes, values);                            \
+  }                                                                            \
+  static constexpr GroupKernels kernels##path = {range##path, errors##path,    \
+                                                 codes##path, addErrors##path, \
+                                                 roundColumn##path};
 
 LOWBIT_DEFINE_PATH(Portable, )
 #if defined(__x86_64__)

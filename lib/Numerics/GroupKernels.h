@@ -80,6 +80,19 @@ struct CodedGroup {
   float factor;
 };
 
+/// Grids of 16 rows, and how their codes decode: ŵ = ((c − zero) · scale) ·
+/// factor.
+struct ColumnGrids {
+  float step[groupLanes];
+  float shift[groupLanes];
+  float low[groupLanes];
+  float high[groupLanes];
+  float zero[groupLanes];
+  float scale[groupLanes];
+  int base = 0;
+  float factor = 1;
+};
+
 /// The loops of one CodePath.
 struct GroupKernels {
   GroupRange (*range)(const float *weights, int64_t count);
@@ -102,6 +115,11 @@ struct GroupKernels {
   /// to lane i mod 8. `importances` may be null (all 1).
   void (*addErrors)(const float *weights, const float *importances,
                     int64_t count, const CodedGroup &group, ErrorLanes &lanes);
+
+  /// One column of 16 rows: codes of `weights` as `codes` rounds, and their
+  /// values.
+  void (*roundColumn)(const float *weights, const ColumnGrids &grids,
+                      uint8_t *codes, float *values);
 };
 
 /// The loops of `path`, which the CPU must have.

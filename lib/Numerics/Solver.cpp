@@ -43,6 +43,8 @@ TileSolver::TileSolver(const IntegerFormat &format, int64_t columns,
   }
 }
 
+TileSolver::~TileSolver() = default;
+
 void TileSolver::loadRow(const TileInput &input, int64_t row) {
   const float *source = input.weights + row * input.stride;
   for (int64_t group = 0; group < groups; ++group) {
@@ -105,6 +107,18 @@ std::optional<Defect> TileSolver::maximalScale(const TileInput &input,
 
 std::optional<Defect> TileSolver::solve(const TileInput &input, float factor,
                                         IntegerTile &tile) {
+  return chooseGroups(input, factor, /*takeCodes=*/true, tile);
+}
+
+std::optional<Defect> TileSolver::chooseScales(const TileInput &input,
+                                               float factor,
+                                               IntegerTile &tile) {
+  return chooseGroups(input, factor, /*takeCodes=*/false, tile);
+}
+
+std::optional<Defect> TileSolver::chooseGroups(const TileInput &input,
+                                               float factor, bool takeCodes,
+                                               IntegerTile &tile) {
   assert(input.columns == columns && input.rows >= 1 && input.rows <= tileRows);
   Defect defect;
   defect.value = badImportanceValue;
@@ -120,18 +134,39 @@ std::optional<Defect> TileSolver::solve(const TileInput &input, float factor,
   }
   tile.reset(format, input.rows, columns);
   tile.factor = factor;
+  tileGrids.assign(static_cast<size_t>(tileRows * groups), Grid{});
   for (int64_t row = 0; row < input.rows; ++row) {
     loadRow(input, row);
-    for (int64_t group = 0; group < groups; ++group)
-      if (std::optional<Defect> found = solveGroup(input, row, group, tile))
+    for (int64_t group = 0; group < groups; ++group) {
+      if (std::optional<Defect> found = chooseGroup(input, row, group, tile))
         return found;
+      if (takeCodes)
+        storeCodes(row, group, tile);
+    }
   }
   return std::nullopt;
 }
 
-std::optional<Defect> TileSolver::solveGroup(const TileInput &input,
-                                             int64_t row, int64_t group,
-                                             IntegerTile &tile) {
+void TileSolver::storeCodes(int64_t row, int64_t group, IntegerTile &tile) {
+  int64_t begin = group * groupWidth;
+  int64_t count = std::min(groupWidth, columns - begin);
+  groupKernels(path).codes(weights.data() + group * paddedWidth, paddedWidth,
+                           tileGrids[row * groups + group], paddedCodes.data());
+  std::copy_n(paddedCodes.begin(), count,
+              tile.codes.data() + row * columns + begin);
+}
+
+/// The grid of a group whose scale is 0: one code, whatever the weight.
+static Grid singleCode(uint8_t code) {
+  Grid grid;
+  grid.step = 1;
+  grid.low = grid.high = static_cast<float>(code);
+  return grid;
+}
+
+std::optional<Defect> TileSolver::chooseGroup(const TileInput &input,
+                                              int64_t row, int64_t group,
+                                              IntegerTile &tile) {
   const GroupKernels &kernels = groupKernels(path);
   const float *groupWeights = weights.data() + group * paddedWidth;
   int64_t begin = group * groupWidth;
@@ -150,7 +185,6 @@ std::optional<Defect> TileSolver::solveGroup(const TileInput &input,
     return reportOverflow(input.firstRow + row, begin, scale);
 
   size_t at = static_cast<size_t>(row * tile.groups + group);
-  uint8_t *codes = tile.codes.data() + row * columns + begin;
   if (choice.grid.step > 0) {
     if (kind == SolverKind::Search) {
       GroupTask task = {format,       kernels,
@@ -159,17 +193,16 @@ std::optional<Defect> TileSolver::solveGroup(const TileInput &input,
                         count};
       choice = searchScale(task, scale, choice);
     }
-    kernels.codes(groupWeights, paddedWidth, choice.grid, paddedCodes.data());
-    std::copy(paddedCodes.begin(), paddedCodes.begin() + count, codes);
   } else {
     uint8_t nearest = format.offset == Offset::Stored
                           ? zero
                           : static_cast<uint8_t>(format.codes() / 2);
-    std::fill(codes, codes + count, nearest);
+    choice.grid = singleCode(nearest);
     choice.scaleBits = 0;
     choice.scale = 0;
     tile.vanishedGroups += range.minimum != 0 || range.maximum != 0;
   }
+  tileGrids[at] = choice.grid;
   tile.scaleBits[at] = choice.scaleBits;
   tile.scales[at] = choice.scale;
   if (format.offset == Offset::Stored)

@@ -30,6 +30,8 @@
 
 namespace lowbit {
 
+struct Grid;
+
 /// How scales are chosen. `given` is not here: see takeGiven.
 enum class SolverKind : uint8_t {
   /// Spec 1.1: the scale that covers the group.
@@ -73,6 +75,7 @@ public:
   /// or null for all 1) is copied. `path` must be one that the CPU has.
   TileSolver(const IntegerFormat &format, int64_t columns, SolverKind kind,
              const float *importance, CodePath path = fastestCodePath());
+  ~TileSolver();
 
   /// Largest unrounded scale of Nearest over all groups of a tile, or the first
   /// weight that is not finite.
@@ -84,10 +87,21 @@ public:
   std::optional<Defect> solve(const TileInput &input, float factor,
                               IntegerTile &tile);
 
+  /// Chooses scales and zero points as `solve` does and fills them in; leaves
+  /// the codes of the tile 0. How each group then rounds is in `grids`.
+  std::optional<Defect> chooseScales(const TileInput &input, float factor,
+                                     IntegerTile &tile);
+  /// [16][groups] of the last tile: a group whose scale is 0 has step 1 and one
+  /// code. Internal to this room.
+  const std::vector<Grid> &grids() const { return tileGrids; }
+
 private:
   void loadRow(const TileInput &input, int64_t row);
-  std::optional<Defect> solveGroup(const TileInput &input, int64_t row,
-                                   int64_t group, IntegerTile &tile);
+  std::optional<Defect> chooseGroups(const TileInput &input, float factor,
+                                     bool takeCodes, IntegerTile &tile);
+  std::optional<Defect> chooseGroup(const TileInput &input, int64_t row,
+                                    int64_t group, IntegerTile &tile);
+  void storeCodes(int64_t row, int64_t group, IntegerTile &tile);
 
   IntegerFormat format;
   int64_t columns;
@@ -105,6 +119,7 @@ private:
   std::vector<float> weights;
   std::vector<float> importances;
   std::vector<uint8_t> paddedCodes;
+  std::vector<Grid> tileGrids;
 };
 
 } // namespace lowbit
