@@ -1,0 +1,68 @@
+//===- TrellisTile.h - Rows of weights to trellis codes and back -*- C++
+//-*-===//
+//
+// Encodes the rows of one tile, and decodes it. Scales are one per row and
+// stream: that of a row's root mean square, times what the code is best for;
+// once the bits are known, those that fit the row best.
+//
+// The bytes are the same on every CPU.
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_NUMERICS_TRELLISTILE_H
+#define LOWBIT_NUMERICS_TRELLISTILE_H
+
+#include "lowbit/Numerics/CodePath.h"
+#include "lowbit/Numerics/Defect.h"
+#include "lowbit/Numerics/IntegerTile.h"
+#include "lowbit/Numerics/TrellisFormat.h"
+
+#include <memory>
+#include <optional>
+
+namespace lowbit {
+
+class TrellisSearch;
+
+/// Encodes tiles of one tensor. Holds scratch memory, of which the tile's
+/// numbers are the largest part: one byte a weight and stream. Each thread has
+/// its own.
+class TrellisEncoder {
+public:
+  /// The format must be valid and columns ≥ 1; `path` one that the CPU has.
+  TrellisEncoder(const TrellisFormat &format, int64_t columns,
+                 CodePath path = fastestCodePath());
+  ~TrellisEncoder();
+
+  /// Writes the tile's bytes, or reports a weight that is not finite or a
+  /// row's scale that f16 cannot hold (then the bytes are unspecified). `input`
+  /// has at most tileRows() rows.
+  std::optional<Defect> encode(const TileInput &input, uint8_t *tile);
+
+private:
+  std::optional<Defect> chooseScales(const TileInput &input);
+  void fitScales(const TileInput &input);
+  void loadVector(const TileInput &input, int64_t t, std::vector<float> &out);
+
+  TrellisFormat format;
+  std::unique_ptr<TrellisSearch> search;
+  std::vector<uint16_t> scaleBits;
+  std::vector<float> targets, before, values;
+};
+
+/// Decodes `rows` rows of a tile of `columns` columns to
+/// values[r · stride + k]: T · s of each stream, products and sums rounded to
+/// f32, streams from the first on. Reports a scale that is not finite or
+/// signed; its row is counted from `firstRow`.
+std::optional<Defect> decodeTrellis(const TrellisFormat &format,
+                                    const uint8_t *tile, int64_t rows,
+                                    int64_t columns, int64_t firstRow,
+                                    float *values, int64_t stride);
+
+/// Error sums of decoded rows against the weights, column by column in the
+/// order of measureError. `importance` holds one h ≥ 0 per column, or is null.
+ErrorSums measureDecoded(const TileInput &input, const float *decoded,
+                         int64_t stride, const float *importance);
+
+} // namespace lowbit
+
+#endif // LOWBIT_NUMERICS_TRELLISTILE_H

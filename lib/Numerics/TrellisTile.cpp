@@ -1,0 +1,184 @@
+//===- TrellisTile.cpp - Rows of weights to trellis codes and back --------===//
+#include "lowbit/Numerics/TrellisTile.h"
+
+#include "TrellisSearch.h"
+#include "lowbit/Numerics/Float.h"
+
+#include <cassert>
+#include <cmath>
+
+namespace lowbit {
+
+TrellisEncoder::TrellisEncoder(const TrellisFormat &format, int64_t columns,
+                               CodePath path)
+    : format(format),
+      search(std::make_unique<TrellisSearch>(format, columns, path)) {
+  size_t numbers = static_cast<size_t>(trellisColumns * format.tileRows());
+  targets.resize(numbers);
+  before.resize(numbers);
+  values.resize(numbers);
+}
+
+TrellisEncoder::~TrellisEncoder() = default;
+
+/// The first weight that is not finite, and how many there are.
+static std::optional<Defect> findNonFinite(const TileInput &input) {
+  std::optional<Defect> first;
+  for (int64_t r = 0; r < input.rows; ++r)
+    for (int64_t k = 0; k < input.columns; ++k) {
+      float w = input.weights[r * input.stride + k];
+      if (isFiniteFloat(w))
+        continue;
+      if (first)
+        ++first->count;
+      else
+        first =
+            Defect{Defect::Kind::NonFiniteWeight, input.firstRow + r, k, w, 1};
+    }
+  return first;
+}
+
+std::optional<Defect> TrellisEncoder::chooseScales(const TileInput &input) {
+  if (std::optional<Defect> defect = findNonFinite(input))
+    return defect;
+  int64_t tileRows = format.tileRows();
+  scaleBits.assign(format.streams.size() * static_cast<size_t>(tileRows), 0);
+  for (int64_t r = 0; r < input.rows; ++r) {
+    double energy = 0;
+    for (int64_t k = 0; k < input.columns; ++k) {
+      double w = input.weights[r * input.stride + k];
+      energy += w * w;
+    }
+    double deviation = std::sqrt(energy / static_cast<double>(input.columns));
+    for (size_t i = 0; i < format.streams.size(); ++i) {
+      const TrellisCode &code = format.code(i);
+      float scale = static_cast<float>(deviation * code.unit);
+      uint16_t bits = roundToF16(scale);
+      if (!isScaleF16(bits))
+        return Defect{Defect::Kind::ScaleOverflow, input.firstRow + r, 0, scale,
+                      1};
+      scaleBits[i * static_cast<size_t>(tileRows) + static_cast<size_t>(r)] =
+          bits;
+      deviation *= std::sqrt(static_cast<double>(code.error));
+    }
+  }
+  return std::nullopt;
+}
+
+void TrellisEncoder::loadVector(const TileInput &input, int64_t t,
+                                std::vector<float> &out) {
+  int64_t rows = format.tileRows();
+  for (int64_t b = 0; b < trellisColumns; ++b) {
+    int64_t k = t * trellisColumns + b;
+    float *column = out.data() + b * rows;
+    for (int64_t r = 0; r < rows; ++r)
+      column[r] = r < input.rows && k < input.columns
+                      ? input.weights[r * input.stride + k]
+                      : 0.0f;
+  }
+}
+
+/// The scale of each stream that is best while those of the others stay:
+/// Σ (w − others) T / Σ T², streams from the first on.
+void TrellisEncoder::fitScales(const TileInput &input) {
+  size_t rows = static_cast<size_t>(format.tileRows());
+  for (size_t i = 0; i < format.streams.size(); ++i) {
+    std::vector<double> products(rows), squares(rows);
+    const int8_t *entries = search->entries(i);
+    for (int64_t k = 0; k < input.columns; ++k)
+      for (int64_t r = 0; r < input.rows; ++r) {
+        double t = entries[k * static_cast<int64_t>(rows) + r];
+        double own = t * static_cast<double>(f16ToFloat(
+                             scaleBits[i * rows + static_cast<size_t>(r)]));
+        double w = input.weights[r * input.stride + k];
+        double others = static_cast<double>(search->value(r, k)) - own;
+        products[static_cast<size_t>(r)] += (w - others) * t;
+        squares[static_cast<size_t>(r)] += t * t;
+      }
+    for (size_t r = 0; r < static_cast<size_t>(input.rows); ++r) {
+      uint16_t bits = roundToF16(static_cast<float>(products[r] / squares[r]));
+      if (scaleBits[i * rows + r] && bits && isScaleF16(bits))
+        scaleBits[i * rows + r] = bits;
+    }
+    search->setScales(scaleBits);
+  }
+}
+
+std::optional<Defect> TrellisEncoder::encode(const TileInput &input,
+                                             uint8_t *tile) {
+  assert(input.rows >= 1 && input.rows <= format.tileRows());
+  if (std::optional<Defect> defect = chooseScales(input))
+    return defect;
+  search->begin(scaleBits);
+  int64_t last = search->geometry().vectors - 1;
+  loadVector(input, last, targets);
+  for (int64_t t = last; t >= 0; --t) {
+    if (t > 0)
+      loadVector(input, t - 1, before);
+    search->encode(t, targets.data(), before.data(), values.data());
+    std::swap(targets, before);
+  }
+  fitScales(input);
+  search->write(tile);
+  return std::nullopt;
+}
+
+std::optional<Defect> decodeTrellis(const TrellisFormat &format,
+                                    const uint8_t *tile, int64_t rows,
+                                    int64_t columns, int64_t firstRow,
+                                    float *values, int64_t stride) {
+  TrellisGeometry places = *trellisGeometry(format, format.tileRows(), columns);
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t k = 0; k < columns; ++k)
+      values[r * stride + k] = 0;
+  for (size_t i = 0; i < format.streams.size(); ++i) {
+    const TrellisGeometry::Stream &stream = places.streams[i];
+    const TrellisCode &code = format.code(i);
+    std::vector<float> scales;
+    for (int64_t r = 0; r < rows; ++r) {
+      const uint8_t *at = tile + stream.scales + 2 * r;
+      uint16_t bits = static_cast<uint16_t>(at[0] | at[1] << 8);
+      if (!isScaleF16(bits))
+        return Defect{Defect::Kind::BadScale, firstRow + r, 0, f16ToFloat(bits),
+                      1};
+      scales.push_back(f16ToFloat(bits));
+    }
+    for (int64_t strand = 0; strand < stream.strands; ++strand)
+      for (int64_t t = 0; t < places.vectors; ++t)
+        for (int s = 0; s < trellisVectorSteps; ++s) {
+          const uint8_t *bytes =
+              tile + stream.codes + strand * places.strandBytes;
+          int c = trellisIndex(code, bytes, places.vectors, t, s);
+          TrellisStep step = trellisStep(s);
+          int64_t k = t * trellisColumns + step.column;
+          for (int u = 0; u < code.weightsPerStep && k < columns; ++u) {
+            int64_t r = 64 * (strand * code.weightsPerStep + u) +
+                        16 * step.group + step.row;
+            if (r >= rows)
+              continue;
+            float number = code.values[u * trellisEntries + c];
+            float &value = values[r * stride + k];
+            value = value + number * scales[static_cast<size_t>(r)];
+          }
+        }
+  }
+  return std::nullopt;
+}
+
+ErrorSums measureDecoded(const TileInput &input, const float *decoded,
+                         int64_t stride, const float *importance) {
+  ErrorSums sums;
+  for (int64_t r = 0; r < input.rows; ++r)
+    for (int64_t k = 0; k < input.columns; ++k) {
+      double w = input.weights[r * input.stride + k];
+      double e = w - static_cast<double>(decoded[r * stride + k]);
+      double h = importance ? static_cast<double>(importance[k]) : 1.0;
+      sums.error += e * e;
+      sums.energy += w * w;
+      sums.weightedError += h * (e * e);
+      sums.weightedEnergy += h * (w * w);
+    }
+  return sums;
+}
+
+} // namespace lowbit
