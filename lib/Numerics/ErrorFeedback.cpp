@@ -51,47 +51,70 @@ void ErrorFeedback::run(const LaneRows &weights, BlockQuantizer &quantizer) {
         {chunks.begin(), chunks.begin() + i + 1}, chunks[i], chunks[i + 1],
         [&](int64_t position) { return factor.column(position); }, totals);
     for (; blocks[block] < chunks[i + 1]; ++block)
-      runBlock(weights, chunks[i], blocks[block], blocks[block + 1], quantizer);
+      runBlock(weights, static_cast<int64_t>(i), block, quantizer);
   }
 }
 
-void ErrorFeedback::runBlock(const LaneRows &weights, int64_t chunk,
-                             int64_t begin, int64_t end,
-                             BlockQuantizer &quantizer) {
+void ErrorFeedback::repair(const LaneRows &weights, const double *total,
+                           int64_t chunk, int64_t known, Positions block,
+                           std::vector<float> &out) {
   const MatrixKernels &kernels = matrixKernels(path);
-  const int32_t *columns = factor.order().columns.data() + begin;
-  int64_t count = end - begin;
-  sums.assign(totals.begin() + (begin - chunk) * lanes,
-              totals.begin() + (end - chunk) * lanes);
-  targets.resize(static_cast<size_t>(count * lanes));
-  values.assign(static_cast<size_t>(count * lanes), 0.0f);
+  const int32_t *columns = factor.order().columns.data() + block.begin;
+  int64_t count = block.end - block.begin;
+  sums.assign(total, total + count * lanes);
+  out.resize(static_cast<size_t>(count * lanes));
   for (int64_t j = 0; j < count; ++j) {
-    const float *column = factor.column(begin + j);
+    const float *column = factor.column(block.begin + j);
     const float *inChunk = column + chunk;
     double *sum = sums.data() + j * lanes;
     for (int64_t lane = 0; lane < lanes; lane += matrixLanes)
       kernels.addProducts({errors.data() + chunk * lanes + lane, lanes},
-                          &inChunk, 1, begin - chunk, sum + lane);
+                          &inChunk, 1, known - chunk, sum + lane);
     // Back substitution with R_bb: `sum` becomes what is added to W.
     for (int64_t i = 0; i < j; ++i)
       for (int64_t lane = 0; lane < lanes; ++lane)
-        sum[lane] -=
-            sums[i * lanes + lane] * static_cast<double>(column[begin + i]);
-    double diagonal = static_cast<double>(column[begin + j]);
+        sum[lane] -= sums[i * lanes + lane] *
+                     static_cast<double>(column[block.begin + i]);
+    double diagonal = static_cast<double>(column[block.begin + j]);
     const float *weight = weights.column(columns[j]);
     for (int64_t lane = 0; lane < lanes; ++lane) {
       sum[lane] = sum[lane] / diagonal;
-      targets[j * lanes + lane] =
+      out[j * lanes + lane] =
           static_cast<float>(static_cast<double>(weight[lane]) + sum[lane]);
     }
   }
-  quantizer.quantize(
-      {factor, begin, count, columns, weights.rows, lanes, targets.data()},
-      values.data());
+}
+
+void ErrorFeedback::runBlock(const LaneRows &weights, int64_t chunk,
+                             size_t block, BlockQuantizer &quantizer) {
+  int64_t first = chunks[chunk];
+  Positions here = positions(block);
+  repair(weights, totals.data() + (here.begin - first) * lanes, first,
+         here.begin, here, targets);
+  bool hasNext = quantizer.looksAhead() && here.end < weights.columns;
+  if (hasNext) {
+    Positions next = positions(block + 1);
+    const double *total = totals.data() + (next.begin - first) * lanes;
+    if (next.begin >= chunks[chunk + 1]) { // beyond the totals
+      sumLaneProducts(
+          matrixKernels(path), errors.data(), lanes,
+          {chunks.begin(), chunks.begin() + chunk + 1}, next.begin, next.end,
+          [&](int64_t position) { return factor.column(position); },
+          nextTotals);
+      total = nextTotals.data();
+    }
+    repair(weights, total, first, here.begin, next, nextTargets);
+  }
+  int64_t count = here.end - here.begin;
+  const int32_t *columns = factor.order().columns.data() + here.begin;
+  values.assign(static_cast<size_t>(count * lanes), 0.0f);
+  quantizer.quantize({factor, here.begin, count, columns, weights.rows, lanes,
+                      targets.data(), hasNext ? nextTargets.data() : nullptr},
+                     values.data());
   for (int64_t j = 0; j < count; ++j) {
     const float *weight = weights.column(columns[j]);
     for (int64_t lane = 0; lane < weights.rows; ++lane)
-      errors[(begin + j) * lanes + lane] =
+      errors[(here.begin + j) * lanes + lane] =
           weight[lane] - values[j * lanes + lane];
   }
 }

@@ -4,6 +4,7 @@
 #include "TrellisSearch.h"
 #include "lowbit/Numerics/Float.h"
 
+#include <algorithm>
 #include <cassert>
 #include <cmath>
 
@@ -11,7 +12,7 @@ namespace lowbit {
 
 TrellisEncoder::TrellisEncoder(const TrellisFormat &format, int64_t columns,
                                CodePath path)
-    : format(format),
+    : format(format), path(path),
       search(std::make_unique<TrellisSearch>(format, columns, path)) {
   size_t numbers = static_cast<size_t>(trellisColumns * format.tileRows());
   targets.resize(numbers);
@@ -119,6 +120,63 @@ std::optional<Defect> TrellisEncoder::encode(const TileInput &input,
     std::swap(targets, before);
   }
   fitScales(input);
+  search->write(tile);
+  return std::nullopt;
+}
+
+namespace {
+
+/// Four columns of a tile at a time.
+class TrellisQuantizer final : public BlockQuantizer {
+public:
+  TrellisQuantizer(TrellisSearch &search) : search(search) {
+    targets.resize(
+        static_cast<size_t>(trellisColumns * search.geometry().tileRows));
+    before = values = targets;
+  }
+
+  bool looksAhead() const override { return true; }
+
+  void quantize(const FeedbackBlock &block, float *out) override {
+    int64_t t = block.columns[0] / trellisColumns;
+    assert(block.columns[0] % trellisColumns == 0 && "blocks are vectors");
+    take(block, block.targets, block.count, targets);
+    if (t > 0)
+      take(block, block.nextTargets, trellisColumns, before);
+    search.encode(t, targets.data(), before.data(), values.data());
+    int64_t rows = search.geometry().tileRows;
+    for (int64_t b = 0; b < block.count; ++b)
+      std::copy_n(values.data() + b * rows, block.rows, out + b * block.lanes);
+  }
+
+private:
+  /// [count][lanes] to [4][rows of the tile], the rest 0.
+  void take(const FeedbackBlock &block, const float *from, int64_t count,
+            std::vector<float> &to) {
+    int64_t rows = search.geometry().tileRows;
+    std::fill(to.begin(), to.end(), 0.0f);
+    for (int64_t b = 0; b < count; ++b)
+      std::copy_n(from + b * block.lanes, block.rows, to.data() + b * rows);
+  }
+
+  TrellisSearch &search;
+  std::vector<float> targets, before, values;
+};
+
+} // namespace
+
+std::optional<Defect> TrellisEncoder::encode(const TileInput &input,
+                                             const FeedbackFactor &factor,
+                                             uint8_t *tile) {
+  assert(input.rows >= 1 && input.rows <= format.tileRows());
+  assert(factor.columns() == input.columns);
+  if (std::optional<Defect> defect = chooseScales(input))
+    return defect;
+  search->begin(scaleBits);
+  LaneRows rows;
+  rows.load(input);
+  TrellisQuantizer quantizer(*search);
+  ErrorFeedback(factor, path).run(rows, quantizer);
   search->write(tile);
   return std::nullopt;
 }

@@ -134,6 +134,10 @@ struct FeedbackBlock {
   int64_t rows = 0;
   int64_t lanes = 0;
   const float *targets = nullptr;
+  /// For a quantizer that looks ahead: what the columns of the next block would
+  /// have to become if this one were without error, in the same way; null for
+  /// the last block.
+  const float *nextTargets = nullptr;
 
   /// Element (i, j), i ≤ j < count, of R_bb: the error of a choice is
   /// |(target − q) R_bb|².
@@ -150,6 +154,8 @@ public:
   /// writes the values that will be decoded to values[i · lanes + r], for rows
   /// that exist.
   virtual void quantize(const FeedbackBlock &block, float *values) = 0;
+  /// Whether it wants FeedbackBlock::nextTargets.
+  virtual bool looksAhead() const { return false; }
 };
 
 /// The loop. Holds scratch memory (K columns of the rows' lanes), so each
@@ -166,8 +172,20 @@ public:
   void run(const LaneRows &weights, BlockQuantizer &quantizer);
 
 private:
-  void runBlock(const LaneRows &weights, int64_t chunk, int64_t begin,
-                int64_t end, BlockQuantizer &quantizer);
+  /// Positions of a block.
+  struct Positions {
+    int64_t begin, end;
+  };
+  void runBlock(const LaneRows &weights, int64_t chunk, size_t block,
+                BlockQuantizer &quantizer);
+  /// What the positions should become, as far as the errors before `known`
+  /// say; `total` holds Σ Δ R of the positions before `chunk`.
+  void repair(const LaneRows &weights, const double *total, int64_t chunk,
+              int64_t known, Positions block, std::vector<float> &out);
+  Positions positions(size_t block) const {
+    const std::vector<int32_t> &blocks = factor.order().blocks;
+    return {blocks[block], blocks[block + 1]};
+  }
 
   const FeedbackFactor &factor;
   CodePath path;
@@ -177,8 +195,8 @@ private:
   std::vector<float> errors;
   std::vector<int64_t> chunks;
   /// Σ Δ R of the positions of a chunk, and of one block.
-  std::vector<double> totals, sums;
-  std::vector<float> targets, values;
+  std::vector<double> totals, nextTotals, sums;
+  std::vector<float> targets, nextTargets, values;
 };
 
 /// Σ over rows of w H wᵀ: the output error of rows `w` = W − Q, or the output

@@ -13,6 +13,7 @@
 
 #include "lowbit/Numerics/CodePath.h"
 #include "lowbit/Numerics/Defect.h"
+#include "lowbit/Numerics/ErrorFeedback.h"
 #include "lowbit/Numerics/IntegerTile.h"
 #include "lowbit/Numerics/TrellisFormat.h"
 
@@ -38,16 +39,28 @@ public:
   /// has at most tileRows() rows.
   std::optional<Defect> encode(const TileInput &input, uint8_t *tile);
 
+  /// The same with error feedback: four columns at a time from the last to the
+  /// first, the state of the code carried on. Scales stay those of the rows.
+  /// `factor` is that of trellisOrder(columns).
+  std::optional<Defect> encode(const TileInput &input,
+                               const FeedbackFactor &factor, uint8_t *tile);
+
 private:
   std::optional<Defect> chooseScales(const TileInput &input);
   void fitScales(const TileInput &input);
   void loadVector(const TileInput &input, int64_t t, std::vector<float> &out);
 
   TrellisFormat format;
+  CodePath path;
   std::unique_ptr<TrellisSearch> search;
   std::vector<uint16_t> scaleBits;
   std::vector<float> targets, before, values;
 };
+
+/// The order in which feedback goes through K columns.
+inline FeedbackOrder trellisOrder(int64_t columns) {
+  return reversedOrder(columns, trellisColumns);
+}
 
 /// Decodes `rows` rows of a tile of `columns` columns to
 /// values[r · stride + k]: T · s of each stream, products and sums rounded to

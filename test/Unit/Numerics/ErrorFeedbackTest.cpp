@@ -209,6 +209,49 @@ TEST(ErrorFeedback, IdentityReturnsTheWeights) {
   EXPECT_EQ(identity.targets, lanes.values);
 }
 
+TEST(ErrorFeedback, NextTargetsAreThoseOfABlockWithoutError) {
+  /// Every second block becomes what it was; then the next one must find what
+  /// was foretold.
+  class Seer : public BlockQuantizer {
+  public:
+    explicit Seer(const LaneRows &weights) : weights(weights) {}
+    bool looksAhead() const override { return true; }
+    void quantize(const FeedbackBlock &block, float *values) override {
+      int64_t size = block.count * block.lanes;
+      if (!foretold.empty()) {
+        EXPECT_EQ(std::vector<float>(block.targets, block.targets + size),
+                  foretold);
+        ++compared;
+      }
+      foretold.clear();
+      bool isExact = blocks++ % 2;
+      for (int64_t i = 0; i < size; ++i) {
+        float w =
+            weights.column(block.columns[i / block.lanes])[i % block.lanes];
+        values[i] = isExact ? w : std::rint(block.targets[i]);
+      }
+      EXPECT_EQ(block.nextTargets == nullptr,
+                block.position + block.count == weights.columns);
+      if (isExact && block.nextTargets)
+        foretold.assign(block.nextTargets, block.nextTargets + 4 * block.lanes);
+    }
+    const LaneRows &weights;
+    std::vector<float> foretold;
+    int blocks = 0, compared = 0;
+  };
+  int64_t columns = 400; // several chunks
+  Moments h = measured(columns, 600, 5);
+  std::vector<float> weights = gaussian(20 * columns, 3);
+  LaneRows lanes;
+  lanes.load({weights.data(), columns, 20, columns, 0});
+  FeedbackFactor factor = factorOf(h, reversedOrder(columns, 4), 0.01);
+  for (CodePath path : paths()) {
+    Seer seer(lanes);
+    ErrorFeedback(factor, path).run(lanes, seer);
+    EXPECT_EQ(seer.compared, 49);
+  }
+}
+
 TEST(ErrorFeedback, RowsDoNotDependOnEachOther) {
   int64_t columns = 130;
   Moments h = measured(columns, 300, 21);
