@@ -122,13 +122,11 @@ LOWBIT_INLINE void solveTileLoop(const double *l, double *x) {
     }
 }
 
-/// addOuterProducts for `height` ≤ 4 rows (a constant) and 16 columns.
+/// addOuterProducts for `height` rows (a constant) and 16 columns.
 template <int height>
 LOWBIT_INLINE void outerLoop(const float *a, const float *b, int64_t stride,
-                             int64_t rows, float *sums) {
-  Floats total[height];
-  for (int i = 0; i < height; ++i)
-    load(sums + i * stride, total[i]);
+                             int64_t rows, double *sums) {
+  Floats total[height] = {};
   for (int64_t r = 0; r < rows; ++r) {
     Floats value;
     load(b + r * stride, value);
@@ -136,31 +134,29 @@ LOWBIT_INLINE void outerLoop(const float *a, const float *b, int64_t stride,
       total[i] = total[i] + value * a[r * stride + i];
   }
   for (int i = 0; i < height; ++i)
-    store(sums + i * stride, total[i]);
+    addTotals(total[i], 1.0, sums + i * stride);
 }
 
 LOWBIT_INLINE void addOuterProductsLoop(const float *a, const float *b,
                                         int64_t stride, int64_t rows,
                                         int64_t height, int64_t width,
-                                        float *sums) {
-  for (int64_t j = 0; j < width; j += matrixLanes) {
+                                        double *sums) {
+  int64_t whole = width - width % matrixLanes;
+  for (int64_t j = 0; j < whole; j += matrixLanes) {
     int64_t i = 0;
-    if (j + matrixLanes <= width) {
-      for (; i + matrixColumns <= height; i += matrixColumns)
-        outerLoop<matrixColumns>(a + i, b + j, stride, rows,
-                                 sums + i * stride + j);
-      for (; i < height; ++i)
-        outerLoop<1>(a + i, b + j, stride, rows, sums + i * stride + j);
-      continue;
-    }
+    for (; i + matrixColumns <= height; i += matrixColumns)
+      outerLoop<matrixColumns>(a + i, b + j, stride, rows,
+                               sums + i * stride + j);
     for (; i < height; ++i)
-      for (int64_t k = j; k < width; ++k) {
-        float total = sums[i * stride + k];
-        for (int64_t r = 0; r < rows; ++r)
-          total = total + b[r * stride + k] * a[r * stride + i];
-        sums[i * stride + k] = total;
-      }
+      outerLoop<1>(a + i, b + j, stride, rows, sums + i * stride + j);
   }
+  for (int64_t i = 0; i < height; ++i)
+    for (int64_t j = whole; j < width; ++j) {
+      float total = 0;
+      for (int64_t r = 0; r < rows; ++r)
+        total = total + b[r * stride + j] * a[r * stride + i];
+      sums[i * stride + j] += static_cast<double>(total);
+    }
 }
 
 /// One function for each loop, compiled for `path` with the attribute `target`.
@@ -184,7 +180,7 @@ LOWBIT_INLINE void addOuterProductsLoop(const float *a, const float *b,
   }                                                                            \
   target static void addOuterProducts##path(                                   \
       const float *a, const float *b, int64_t stride, int64_t rows,            \
-      int64_t height, int64_t width, float *sums) {                            \
+      int64_t height, int64_t width, double *sums) {                           \
     addOuterProductsLoop(a, b, stride, rows, height, width, sums);             \
   }                                                                            \
   static constexpr MatrixKernels kernels##path = {                             \

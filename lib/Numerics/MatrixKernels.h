@@ -51,10 +51,10 @@ struct MatrixKernels {
   void (*solveTile)(const double *l, double *x);
 
   /// sums[i · stride + j] += Σ_r a[r · stride + i] · b[r · stride + j] for i <
-  /// height, j < width: r = 0 … rows − 1 in order, in f32, from the sum on.
+  /// height, j < width: r = 0 … rows − 1 in order, in f32.
   void (*addOuterProducts)(const float *a, const float *b, int64_t stride,
                            int64_t rows, int64_t height, int64_t width,
-                           float *sums);
+                           double *sums);
 };
 
 /// The loops of `path`, which the CPU must have.

@@ -2,6 +2,7 @@
 
 #include "lowbit/Pipelines/Stage.h"
 #include "lowbit/Conversion/Passes.h"
+#include "lowbit/IR/Lowbit.h"
 #include "lowbit/Transforms/Passes.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"
@@ -91,6 +92,20 @@ Status lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
                  problem.empty() ? "pass pipeline failed: " + pipeline.str()
                                  : oneLine(problem)};
   return std::nullopt;
+}
+
+bool lowbit::lowerKernelsOf(mlir::ModuleOp module, const EmitOptions &options) {
+  if (module.getOps<KernelOp>().empty())
+    return true; // A module of the stage lowered.
+  std::string variant;
+  if (auto only = module->getAttrOfType<mlir::StringAttr>(variantAttr))
+    variant = " variant=" + only.str();
+  Status status =
+      runPipeline(module, "builtin.module(convert-lowbit-to-vector{target=" +
+                              options.target + variant + "})");
+  if (status)
+    llvm::errs() << status->message << "\n";
+  return !status;
 }
 
 void lowbit::registerCompilerPasses() {

@@ -2,10 +2,8 @@
 
 #include "Calibration.h"
 #include "PartRunner.h"
-#include "lowbit/Checkpoint/Hash.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Runtime/Model.h"
-#include "lowbit/Tokenizer/Tokenizer.h"
 
 #include <algorithm>
 #include <cstdio>
@@ -14,9 +12,6 @@ using namespace lowbit;
 using namespace lowbit::calibrate;
 
 namespace {
-
-/// Rows of a batch, and the window where the user does not choose one.
-constexpr int64_t batchRows = 512;
 
 std::string number(const char *format, double value) {
   char text[64];
@@ -45,7 +40,7 @@ private:
   std::unique_ptr<ThreadPool> pool;
   std::unique_ptr<ObservedModel> model;
   ProfileFacts facts;
-  TextRows text;
+  CalibrationText text;
 };
 
 Status Calibration::openModel() {
@@ -58,7 +53,6 @@ Status Calibration::openModel() {
   observed.target = hostTarget();
   observed.moments = options.moments;
   observed.context = options.context;
-  observed.rows = batchRows;
   observed.jobs = static_cast<unsigned>(pool->size());
   observed.allowUnused = options.allowUnused;
   observed.program = options.program;
@@ -66,48 +60,22 @@ Status Calibration::openModel() {
   if (!opened)
     return opened.error();
   model = std::move(*opened);
-  facts.context = model->facts().context;
-  if (facts.context < 2)
-    return unsupported(options.modelFolder, "max_position_embeddings",
-                       "is 1: a window has at least 2 tokens");
+  facts.context = model->limits().context;
   facts.model = model->fingerprint();
   facts.moments = options.moments;
   return std::nullopt;
 }
 
 Status Calibration::readText() {
-  Result<std::string> content = readFile(options.text, Tokenizer::maxTextBytes);
-  if (!content)
-    return content.error();
-  facts.text = hex(sha256(bytesOf(*content)));
-  Result<Tokenizer> tokenizer =
-      Tokenizer::parse(model->tokenizer(), "tokenizer.json");
-  if (!tokenizer)
-    return tokenizer.error();
-  if (tokenizer->vocabularySize() > model->facts().vocabulary)
-    return badInput("tokenizer.json", "",
-                    "has " + std::to_string(tokenizer->vocabularySize()) +
-                        " ids, the model only " +
-                        std::to_string(model->facts().vocabulary));
-  auto ids = tokenizer->encode(*content, /*addSpecial=*/false,
-                               /*parseSpecial=*/false);
-  if (!ids)
-    return Error{ids.error().code,
-                 escaped(options.text) + ": " + ids.error().message};
-  auto count = static_cast<int64_t>(ids->size());
-  if (count == 0)
-    return badInput(options.text, "", "has no tokens");
-  if (options.tokens > count)
-    return badInput(options.text, "",
-                    "has " + std::to_string(count) +
-                        " tokens, --tokens asks for " +
-                        std::to_string(options.tokens));
-  facts.tokens =
-      options.tokens ? options.tokens : std::min(count, defaultTokens);
-  ids->resize(facts.tokens);
-  text = cutText(*ids, model->facts().bos,
-                 {facts.context, batchRows, model->sequences()});
-  facts.rows = static_cast<int64_t>(text.rows.size());
+  auto read =
+      readCalibrationText(options.text, model->tokenizer(), model->facts(),
+                          model->limits(), options.tokens, "--tokens");
+  if (!read)
+    return read.error();
+  text = std::move(*read);
+  facts.text = text.digest;
+  facts.tokens = text.tokens;
+  facts.rows = static_cast<int64_t>(text.rows.rows.size());
   facts.sampleRows = std::min(facts.rows, maxSampleRows);
   return std::nullopt;
 }
@@ -196,16 +164,9 @@ Result<std::string> Calibration::run() {
     return *status;
   if (Status status = profile->layOut(*model, facts))
     return *status;
-  RunContext context{text,
-                     *pool,
-                     *profile,
-                     progress,
-                     facts.sampleRows,
-                     options.modelFolder,
-                     options.stop,
-                     {},
-                     {},
-                     options.measure};
+  RunContext context{
+      text.rows,           *pool,        *profile, progress, facts.sampleRows,
+      options.modelFolder, options.stop, {},       {},       options.measure};
   if (Status status = runParts(context))
     return *status;
   if (Status status = model->checkUnchanged())

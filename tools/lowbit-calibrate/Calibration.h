@@ -19,7 +19,7 @@ struct CalibrationOptions {
   std::string text;
   std::string output;
   /// Tokens of the text to take, from its beginning; 0: as many as
-  /// `defaultTokens`, or all where it has fewer.
+  /// `defaultCalibrationTokens`, or all where it has fewer.
   int64_t tokens = 0;
   /// Tokens of a window, BOS included; 0: 512, or as many as the model has
   /// positions.
@@ -38,9 +38,6 @@ struct CalibrationOptions {
   /// Ends the run early (exit 75) once true; may be null.
   const std::atomic<bool> *stop = nullptr;
 };
-
-/// Tokens that are taken where none are asked for.
-constexpr int64_t defaultTokens = 65536;
 
 /// Writes the profile; the text is for stdout. What goes wrong is one line and
 /// an exit code (Spec.md, section 7); nothing is left behind then.

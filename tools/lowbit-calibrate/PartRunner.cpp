@@ -3,7 +3,6 @@
 #include "PartRunner.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Numerics/Float.h"
-#include "lowbit/Runtime/PageTable.h"
 
 #include <algorithm>
 #include <cmath>
@@ -26,63 +25,33 @@ Result<std::unique_ptr<PartRunner>> PartRunner::create(ObservedPart part,
   std::unique_ptr<PartRunner> runner(new PartRunner(std::move(part), context));
   if (Status status = runner->load())
     return *status;
-  if (Status status = runner->prepareSums())
-    return *status;
+  runner->prepareSums();
   return runner;
 }
 
 Status PartRunner::load() {
-  Result<CodeObject> loaded =
-      CodeObject::load(bytesOf(part.code()), "calibration code");
-  if (!loaded)
-    return loaded.error();
-  code = std::move(*loaded);
-  std::map<std::string, const uint8_t *> byTensor;
-  for (const PartWeight &weight : part.weights()) {
-    auto memory = Memory::allocate(weight.bytes, weight.tensor);
-    if (!memory)
-      return memory.error();
-    byTensor[weight.tensor] = memory->data();
-    weights.push_back(std::move(*memory));
-  }
-  if (Status status =
-          part.fillWeights([&](size_t i) { return weights[i].data(); }))
-    return status;
-
-  const PlanLimits &limits = part.plan().limits;
-  auto made = Executor::create({part.plan(), code.kernels(), bestVariant(),
-                                [&](const std::string &tensor) {
-                                  auto found = byTensor.find(tensor);
-                                  return found == byTensor.end()
-                                             ? nullptr
-                                             : found->second;
-                                },
-                                limits.pages, "calibration plan"},
-                               context.pool.size());
+  Result<PartWeights> made = PartWeights::make(part);
   if (!made)
     return made.error();
-  executor = std::move(*made);
-  // Every sequence has its own pages for good.
-  int32_t *table = executor->input("page_table");
-  for (int64_t i = 0; i < limits.sequences * limits.pagesPerSequence; ++i)
-    table[i] = static_cast<int32_t>(i);
+  weights = std::move(*made);
+  auto loaded = PartExecutor::create(
+      part.plan(), part.code(),
+      [&](const std::string &tensor) { return weights.find(tensor); },
+      context.pool);
+  if (!loaded)
+    return loaded.error();
+  executor = std::move(*loaded);
   return std::nullopt;
 }
 
-Status PartRunner::prepareSums() {
+void PartRunner::prepareSums() {
   rowWork = static_cast<double>(part.linearWeights());
   for (const Observation &seen : part.observations()) {
     if (seen.moments == Moments::None)
       continue;
-    sums.emplace_back(seen, output("h." + seen.name));
+    sums.emplace_back(seen, executor->output("h." + seen.name));
     rowWork += static_cast<double>(storedMoments(seen));
   }
-  return std::nullopt;
-}
-
-float *PartRunner::output(const std::string &name) const {
-  int64_t bytes = 0;
-  return reinterpret_cast<float *>(executor->accumulator(name, bytes));
 }
 
 Status PartRunner::run(Memory &hidden) {
@@ -95,7 +64,7 @@ Status PartRunner::run(Memory &hidden) {
       return memory.error();
     given = std::move(*memory);
   }
-  for (const Batch &batch : context.text.batches) {
+  for (const TextBatch &batch : context.text.batches) {
     if (context.stop && context.stop->load())
       return Error{ExitCode::Stopped, "stopped: nothing was written"};
     if (context.measurePeak)
@@ -109,7 +78,7 @@ Status PartRunner::run(Memory &hidden) {
   return storeMoments();
 }
 
-Status PartRunner::runBatch(Batch batch, Memory &hidden, Memory &given) {
+Status PartRunner::runBatch(TextBatch batch, Memory &hidden, Memory &given) {
   int64_t rows = batch.end - batch.begin;
   if (pending + rows > chunkRows) {
     Stopwatch watch;
@@ -119,37 +88,23 @@ Status PartRunner::runBatch(Batch batch, Memory &hidden, Memory &given) {
     watch.stop(context.work);
     pending = 0;
   }
-  int32_t *ids = executor->input("ids"), *places = executor->input("rows");
-  for (int64_t i = 0; i < rows; ++i) {
-    const Row &row = context.text.rows[batch.begin + i];
-    ids[i] = row.id;
-    places[2 * i] = row.sequence;
-    places[2 * i + 1] = row.position;
-  }
   int64_t selected =
       std::clamp<int64_t>(context.sampleRows - batch.begin, 0, rows);
-  for (int64_t i = 0; i < selected; ++i)
-    executor->input("select")[i] = static_cast<int32_t>(i);
-
-  float *in = output("hidden"), *out = output("hidden.out");
-  int64_t taken = 4 * part.takenColumns(), kept = 4 * part.givenColumns();
-  if (taken != 0)
-    std::memcpy(in, hidden.data() + batch.begin * taken, rows * taken);
   Stopwatch watch;
-  executor->run(context.pool, rows, selected, /*width=*/0);
+  executor->run(context.text, batch, selected, hidden, part.takenColumns());
   watch.stop(context.work);
   context.work.multiplyAdds += rowWork * static_cast<double>(rows);
   pending += rows;
-  if (kept != 0)
-    std::memcpy(given.data() + batch.begin * kept, out ? out : in, rows * kept);
+  if (part.givenColumns() != 0)
+    executor->copyGiven(batch, part.givenColumns(), given);
   return selected == 0 ? std::nullopt : keepSamples(batch);
 }
 
 /// Rounds the selected rows of a batch to f16, to their places in the profile.
-Status PartRunner::keepSamples(Batch batch) {
+Status PartRunner::keepSamples(TextBatch batch) {
   int64_t selected = std::min(batch.end, context.sampleRows) - batch.begin;
   for (const Observation &seen : part.observations()) {
-    const float *from = output("sample." + seen.name);
+    const float *from = executor->output("sample." + seen.name);
     uint8_t *to =
         context.profile.sample(seen.name) + 2 * batch.begin * seen.columns;
     for (int64_t i = 0; i < selected * seen.columns; ++i) {

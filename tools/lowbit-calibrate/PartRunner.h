@@ -1,7 +1,7 @@
 //===- PartRunner.h - All rows through one part of a model ------*- C++ -*-===//
 //
-// Loads the code of a part, gives it its weights and runs every batch of a text
-// through it: hidden rows in and out, moments summed, samples taken.
+// Runs every batch of a text through a part: hidden rows in and out, moments
+// summed, samples taken.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_TOOLS_CALIBRATE_PARTRUNNER_H
@@ -10,10 +10,8 @@
 #include "FmaPeak.h"
 #include "Moments.h"
 #include "ProfileFile.h"
-#include "Rows.h"
+#include "lowbit/Pipelines/PartExecutor.h"
 #include "lowbit/Pipelines/Progress.h"
-#include "lowbit/Runtime/CodeObject.h"
-#include "lowbit/Runtime/Executor.h"
 
 #include <atomic>
 
@@ -57,17 +55,15 @@ private:
   PartRunner(ObservedPart part, RunContext &context)
       : part(std::move(part)), context(context) {}
   Status load();
-  Status prepareSums();
-  Status runBatch(Batch batch, Memory &hidden, Memory &given);
-  Status keepSamples(Batch batch);
+  void prepareSums();
+  Status runBatch(TextBatch batch, Memory &hidden, Memory &given);
+  Status keepSamples(TextBatch batch);
   Status storeMoments();
-  float *output(const std::string &name) const;
 
   ObservedPart part;
   RunContext &context;
-  CodeObject code;
-  std::vector<Memory> weights;
-  std::unique_ptr<Executor> executor;
+  PartWeights weights;
+  std::unique_ptr<PartExecutor> executor;
   std::vector<MomentSums> sums;
   /// Rows in the accumulators.
   int64_t pending = 0;

@@ -130,18 +130,6 @@ Result<CalibrationOptions> readOptions(const Flags &flags, const char *argv0) {
   return options;
 }
 
-/// Kernels to functions, in the child: only the variant that will run here. The
-/// variants give equal bits.
-bool lowerKernels(mlir::ModuleOp module, const EmitOptions &options) {
-  Status status =
-      runPipeline(module, "builtin.module(convert-lowbit-to-vector{target=" +
-                              options.target +
-                              " variant=" + variantName(bestVariant()) + "})");
-  if (status)
-    llvm::errs() << status->message << "\n";
-  return !status;
-}
-
 } // namespace
 
 int main(int argc, char **argv) {
@@ -149,7 +137,7 @@ int main(int argc, char **argv) {
   mlir::DialectRegistry registry;
   registry.insert<LowbitDialect, mlir::func::FuncDialect>();
   if (isCodeGeneratorCall(argc, argv))
-    return runCodeGenerator(argc, argv, registry, lowerKernels);
+    return runCodeGenerator(argc, argv, registry, lowerKernelsOf);
 
   Flags flags;
   cl::HideUnrelatedOptions(flags.category);

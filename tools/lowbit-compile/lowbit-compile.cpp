@@ -157,18 +157,6 @@ Result<CompileOptions> readOptions(const Flags &flags, const char *argv0) {
   return options;
 }
 
-/// Kernels to functions, in the child.
-bool lowerKernels(mlir::ModuleOp module, const EmitOptions &options) {
-  if (module.getOps<KernelOp>().empty())
-    return true; // A module of the stage lowered.
-  Status status =
-      runPipeline(module, "builtin.module(convert-lowbit-to-vector{target=" +
-                              options.target + "})");
-  if (status)
-    llvm::errs() << status->message << "\n";
-  return !status;
-}
-
 } // namespace
 
 int main(int argc, char **argv) {
@@ -180,7 +168,7 @@ int main(int argc, char **argv) {
     // the child ends with it.
     std::signal(SIGINT, SIG_IGN);
     std::signal(SIGTERM, SIG_IGN);
-    return runCodeGenerator(argc, argv, registry, lowerKernels);
+    return runCodeGenerator(argc, argv, registry, lowerKernelsOf);
   }
 
   Flags flags;

@@ -17,6 +17,7 @@
 #define LOWBIT_PIPELINES_OBSERVEDMODEL_H
 
 #include "lowbit/Checkpoint/Error.h"
+#include "lowbit/Pipelines/CalibrationText.h"
 #include "lowbit/Runtime/Manifest.h"
 #include "lowbit/Runtime/Plan.h"
 
@@ -37,8 +38,6 @@ struct ObservedOptions {
   std::string target = "x86_64";
   /// Second moments of linear inputs: `diagonal` or `full`.
   std::string moments = "diagonal";
-  /// Most rows of a batch.
-  int64_t rows = 512;
   /// Most positions of a sequence; 0: as many as a batch has rows, or the
   /// model has positions.
   int64_t context = 0;
@@ -87,15 +86,16 @@ public:
   int64_t linearWeights() const;
 
   const std::vector<PartWeight> &weights() const;
-  /// Writes the bytes of each weight to where `place` says. Errors are those of
-  /// materialization: exit 3 for numbers that are not finite.
+  /// Makes the weights and writes the bytes of each to where `place` says.
+  /// Errors are those of materialization: exit 3 for numbers that are not
+  /// finite.
   Status fillWeights(const std::function<uint8_t *(size_t weight)> &place);
 
   ObservedPart(ObservedPart &&);
   ~ObservedPart();
 
 private:
-  friend class ObservedModel;
+  friend class PartedModel;
   struct Contents;
   explicit ObservedPart(std::unique_ptr<Contents> contents);
 
@@ -111,10 +111,9 @@ public:
   open(const ObservedOptions &options, Progress &progress);
   ~ObservedModel();
 
-  /// `context` is the one chosen.
   const ManifestModel &facts() const;
-  /// Sequences that a batch may hold: as many as fit into it whole, at least 1.
-  int64_t sequences() const;
+  /// How the text is to be cut.
+  const RowLimits &limits() const;
   /// Bytes of its tokenizer.json.
   std::string tokenizer() const;
   /// SHA-256 (hexadecimal) of the names and digests of the model's files.

@@ -9,6 +9,7 @@
 
 #include "lowbit/Checkpoint/Error.h"
 #include "lowbit/Pipelines/Recipe.h"
+#include "lowbit/Target/EmitObject.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/StringRef.h"
 
@@ -41,6 +42,10 @@ constexpr llvm::StringLiteral stageAttr = "lowbit.stage";
 constexpr llvm::StringLiteral recipeAttr = "lowbit.recipe";
 constexpr llvm::StringLiteral pipelineAttr = "lowbit.pipeline";
 
+/// On a module of kernels: the only variant that is wanted (Spec.md, section
+/// 5.1, by name); all of the target's where it is absent.
+constexpr llvm::StringLiteral variantAttr = "lowbit.variant";
+
 /// The pass pipeline, `builtin.module(…)`, that leads a module from stage
 /// `from` to stage `to`, at most LaidOut: the passes of `recipe` and the fixed
 /// ones. With `gates`, each stage ends in `lowbit-verify-stage`.
@@ -50,6 +55,11 @@ std::string makePipeline(const Recipe &recipe, Stage from, Stage to,
 /// Runs a textual pipeline. Errors carry the first diagnostic: exit 2 where the
 /// pipeline or an option of it is not understood, else exit 4.
 Status runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline);
+
+/// Turns the kernels of a module into functions, in the process that generates
+/// code; a module that has none is left alone. False, with a message on stderr,
+/// where that fails. (A LowerKernels of Target/CodeGenerator.h.)
+bool lowerKernelsOf(mlir::ModuleOp module, const EmitOptions &options);
 
 /// Makes the passes that pipelines name known. Call once, in main.
 void registerCompilerPasses();

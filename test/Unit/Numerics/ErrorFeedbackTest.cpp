@@ -5,6 +5,7 @@
 //===----------------------------------------------------------------------===//
 #include "FeedbackInputs.h"
 #include "lowbit/Numerics/CalibratedTarget.h"
+#include "lowbit/Numerics/InputMoments.h"
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -318,4 +319,35 @@ TEST(CalibratedTarget, KeepsWeightsWhereNothingMoved) {
   std::vector<float> before = lanes.values;
   CalibratedTarget(factor, {drift.data(), 50}).solve(lanes);
   EXPECT_EQ(before, lanes.values);
+}
+
+TEST(InputMoments, AreTheSumsOfTheirDefinition) {
+  int64_t columns = 150, rows = 70;
+  std::vector<float> seen = gaussian(rows * columns, 51);
+  std::vector<float> wanted = gaussian(rows * columns, 52);
+  std::vector<float> first;
+  for (CodePath path : paths())
+    for (const ParallelLoop &loop :
+         {ParallelLoop(runInOrder), ParallelLoop(runBackwards)}) {
+      InputMoments sums(columns, path);
+      sums.add(seen.data(), wanted.data(), 50, loop);
+      sums.add(seen.data() + 50 * columns, wanted.data() + 50 * columns,
+               rows - 50, loop);
+      std::vector<float> moments = sums.moments(), drift = sums.drift();
+      if (first.empty())
+        first = drift;
+      EXPECT_EQ(first, drift);
+      for (int64_t i = 0; i < columns; ++i)
+        for (int64_t j = 0; j < columns; ++j) {
+          double h = 0, d = 0;
+          for (int64_t r = 0; r < rows; ++r) {
+            double x = seen[r * columns + i];
+            h += x * double(seen[r * columns + j]);
+            d += x * double(wanted[r * columns + j] - seen[r * columns + j]);
+          }
+          ASSERT_NEAR(drift[i * columns + j], d, 1e-4 * rows);
+          if (j <= i)
+            ASSERT_NEAR(moments[i * (i + 1) / 2 + j], h, 1e-4 * rows);
+        }
+    }
 }
