@@ -54,22 +54,30 @@ LogicalResult IntAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   return success();
 }
 
-LogicalResult
-IntAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
-                        function_ref<InFlightDiagnostic()> emitError) const {
-  // int_c4; the parser calls with a null type when that failed to parse.
+/// What every format asks of the tensor that it encodes.
+static LogicalResult
+verifyEncoded(FormatInterface format, ArrayRef<int64_t> shape, Type elementType,
+              function_ref<InFlightDiagnostic()> emitError) {
+  // The parser calls with a null type when that failed to parse.
   if (!elementType || !elementType.isF32())
-    return emitError() << "a tensor with format " << getShortName()
+    return emitError() << "a tensor with format " << format.getShortName()
                        << " has element type f32, got " << elementType;
   if (shape.size() != 2 || ShapedType::isDynamicShape(shape) || shape[0] < 1 ||
       shape[1] < 1)
-    return emitError() << "a tensor with format " << getShortName()
+    return emitError() << "a tensor with format " << format.getShortName()
                        << " has two static dimensions of at least 1";
-  if (!getStoredSize(shape[0], shape[1]))
+  if (!format.getStoredSize(shape[0], shape[1]))
     return emitError() << "a tensor of " << shape[0] << "x" << shape[1]
-                       << " with format " << getShortName()
+                       << " with format " << format.getShortName()
                        << " is larger than 2^63 bytes";
   return success();
+}
+
+LogicalResult
+IntAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                        function_ref<InFlightDiagnostic()> emitError) const {
+  // int_c4
+  return verifyEncoded(*this, shape, elementType, emitError);
 }
 
 IntegerFormat IntAttr::getFormat() const {
@@ -91,24 +99,8 @@ IntegerFormat IntAttr::getFormat() const {
   return format;
 }
 
-std::optional<StoredSize> IntAttr::getStoredSize(int64_t rows,
-                                                 int64_t columns) const {
-  return storedSize(getFormat(), rows, columns);
-}
-
-int64_t IntAttr::getLaneBytes() const { return 4; }
-
-llvm::StringRef IntAttr::getDecodeShape() const { return "digits"; }
-
-std::string IntAttr::getShortName() const {
-  std::string name = "int" + std::to_string(getBits());
-  name += getGroup() == 0 ? "-row" : "-g" + std::to_string(getGroup());
-  if (!getScale().isF16())
-    name += "-e4m3";
-  name += getOffset() == ZeroOffset::Half     ? "-half"
-          : getOffset() == ZeroOffset::Stored ? "-stored"
-                                              : "";
-  return name;
+FormatPtr IntAttr::getWeightFormat() const {
+  return makeIntegerFormat(getFormat());
 }
 
 //===----------------------------------------------------------------------===//

@@ -149,9 +149,4 @@ std::optional<StoredSize> storedSize(const IntegerFormat &format, int64_t rows,
   return size;
 }
 
-double completeBits(const StoredSize &size, int64_t rows, int64_t columns) {
-  return 8.0 * static_cast<double>(size.bytes) /
-         (static_cast<double>(rows) * static_cast<double>(columns));
-}
-
 } // namespace lowbit

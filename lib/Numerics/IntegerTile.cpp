@@ -127,13 +127,6 @@ void dequantize(const IntegerTile &tile, float *values, int64_t stride) {
   }
 }
 
-void ErrorSums::add(const ErrorSums &other) {
-  error += other.error;
-  energy += other.energy;
-  weightedError += other.weightedError;
-  weightedEnergy += other.weightedEnergy;
-}
-
 ErrorSums measureError(const IntegerTile &tile, const TileInput &input,
                        const float *importance, CodePath path) {
   assert(input.rows == tile.rows && input.columns == tile.columns);

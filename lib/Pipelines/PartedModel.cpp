@@ -22,7 +22,7 @@ int64_t columnsOf(mlir::Type rows) {
   return llvm::cast<mlir::RankedTensorType>(rows).getDimSize(1);
 }
 
-Observation describe(ObserveOp op) {
+Observation describeObserver(ObserveOp op) {
   Observation result;
   auto names = op.getNames().getAsValueRange<mlir::StringAttr>();
   for (llvm::StringRef name : names) {
@@ -115,7 +115,7 @@ Status PartedModel::findObservations() {
       return part.error();
     seen.emplace_back();
     for (ObserveOp op : getForward(**part).getOps<ObserveOp>())
-      seen.back().push_back(describe(op));
+      seen.back().push_back(describeObserver(op));
   }
   return std::nullopt;
 }

@@ -79,7 +79,7 @@ IntegerSteps reference::emptySteps(IntAttr format, int64_t rows,
   steps.wholeRow = format.getGroup() == 0;
   steps.group = steps.wholeRow ? columns : format.getGroup();
   steps.groups = (columns + steps.group - 1) / steps.group;
-  steps.half = format.getOffset() == ZeroOffset::Half;
+  steps.unit = format.getOffset() == ZeroOffset::Half ? 0.5f : 1.0f;
   steps.hasFactor = !format.getScale().isF16();
   steps.steps.resize(rows * columns);
   steps.scales.resize(rows * steps.groups);
@@ -118,8 +118,9 @@ static void decodeRow(IntAttr format, const uint8_t *bytes, int64_t rowInTile,
 }
 
 Result<Weight> reference::decodeIntegerTiles(mlir::RankedTensorType type,
-                                             IntAttr format, Bytes bytes,
+                                             Bytes bytes,
                                              llvm::StringRef name) {
+  auto format = llvm::cast<IntAttr>(type.getEncoding());
   Weight weight;
   weight.rows = type.getDimSize(0);
   weight.columns = type.getDimSize(1);

@@ -131,7 +131,7 @@ static std::vector<float> linearInteger(RowsView<float> x, const Weight &weight,
                                         LinearInput input, unsigned threads) {
   const IntegerSteps &integers = *weight.integers;
   IntegerRows rows = quantizeRows(x, input);
-  float factor = integers.half ? integers.factor / 2 : integers.factor;
+  float factor = integers.factor * integers.unit;
   std::vector<float> y(x.rows * weight.rows);
   auto computeOutputs = [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n)

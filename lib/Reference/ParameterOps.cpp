@@ -13,6 +13,21 @@ using namespace lowbit;
 using namespace lowbit::reference;
 
 //===----------------------------------------------------------------------===//
+// Formats
+//===----------------------------------------------------------------------===//
+
+static bool isInt(FormatInterface format) { return llvm::isa<IntAttr>(format); }
+
+const FormatDecoder *reference::findDecoder(FormatInterface format) {
+  static const FormatDecoder decoders[] = {
+      {isInt, decodeIntegerTiles, quantizeIntegers}};
+  for (const FormatDecoder &decoder : decoders)
+    if (decoder.owns(format))
+      return &decoder;
+  return nullptr;
+}
+
+//===----------------------------------------------------------------------===//
 // Bytes to numbers
 //===----------------------------------------------------------------------===//
 
@@ -98,8 +113,10 @@ Result<Weight> Parameters::read(ParameterOp parameter) {
     return found.error();
   RankedTensorType type = parameter.getTensorType();
   llvm::StringRef name = parameter.getSymName();
-  if (auto format = llvm::dyn_cast_or_null<IntAttr>(type.getEncoding()))
-    return decodeIntegerTiles(type, format, *found, name);
+  FormatInterface format = getFormat(type);
+  const FormatDecoder *decoder = format ? findDecoder(format) : nullptr;
+  if (decoder)
+    return decoder->decode(type, *found, name);
   if (type.getEncoding())
     return unsupported("module", "@" + name.str(),
                        "has a format that the interpreter does not know");
@@ -154,8 +171,8 @@ static Weight concat(llvm::ArrayRef<WeightPtr> inputs) {
 static Result<Weight> quantize(QuantizeOp op, const Weight &input,
                                llvm::StringRef name) {
   auto type = llvm::cast<RankedTensorType>(op.getResult().getType());
-  auto format = llvm::dyn_cast<IntAttr>(type.getEncoding());
-  if (!format)
+  const FormatDecoder *decoder = findDecoder(getFormat(type));
+  if (!decoder)
     return unsupported("module", "@" + name.str(),
                        "has a format that the interpreter does not know");
   if (op.getSolver() != "nearest")
@@ -164,7 +181,7 @@ static Result<Weight> quantize(QuantizeOp op, const Weight &input,
                            quoted(op.getSolver().str()) +
                            ", the interpreter evaluates only \"nearest\": "
                            "materialize the module first");
-  return quantizeNearest(input, format, name);
+  return decoder->quantizeNearest(input, type, name);
 }
 
 Result<WeightPtr>

@@ -92,8 +92,10 @@ static float tensorFactor(const Weight &input, IntAttr format,
   return factor == 0 ? 1 : factor;
 }
 
-Result<Weight> reference::quantizeNearest(const Weight &input, IntAttr format,
-                                          llvm::StringRef name) {
+Result<Weight> reference::quantizeIntegers(const Weight &input,
+                                           mlir::RankedTensorType type,
+                                           llvm::StringRef name) {
+  auto format = llvm::cast<IntAttr>(type.getEncoding());
   for (int64_t i = 0; i < input.rows * input.columns; ++i)
     if (!std::isfinite(input.values[i]))
       return badInput(name.str(),

@@ -17,16 +17,30 @@ Weight decodeRowMajor(mlir::RankedTensorType type, Bytes bytes);
 Result<Weight> decodeFloatTiles(mlir::RankedTensorType type, Bytes bytes,
                                 llvm::StringRef name);
 
-/// A grouped-integer matrix in tiles (Spec.md, section 2). Exit 3 where the
-/// buffer has another size or a scale is negative or not finite; `name` is the
-/// parameter's.
-Result<Weight> decodeIntegerTiles(mlir::RankedTensorType type, IntAttr format,
-                                  Bytes bytes, llvm::StringRef name);
+/// How the interpreter knows a format: one entry for each attribute, in the
+/// file that is written from its section of Spec.md.
+struct FormatDecoder {
+  bool (*owns)(FormatInterface format);
+  /// A matrix from its tiles. Exit 3 where the buffer has another size or holds
+  /// what no solver writes; `name` is the parameter's.
+  Result<Weight> (*decode)(mlir::RankedTensorType type, Bytes bytes,
+                           llvm::StringRef name);
+  /// Rounds a float matrix to the format of `type` with the solver `nearest`.
+  /// Exit 3 where a weight is not finite or a scale overflows.
+  Result<Weight> (*quantizeNearest)(const Weight &input,
+                                    mlir::RankedTensorType type,
+                                    llvm::StringRef name);
+};
 
-/// Rounds a float matrix to `format` with the solver `nearest` (Spec.md, 1.1).
-/// Exit 3 where a weight is not finite or a scale overflows f16.
-Result<Weight> quantizeNearest(const Weight &input, IntAttr format,
-                               llvm::StringRef name);
+/// The entry of a format, or null.
+const FormatDecoder *findDecoder(FormatInterface format);
+
+/// `#lowbit.int`: IntegerFormat.cpp, QuantizeNearest.cpp.
+Result<Weight> decodeIntegerTiles(mlir::RankedTensorType type, Bytes bytes,
+                                  llvm::StringRef name);
+Result<Weight> quantizeIntegers(const Weight &input,
+                                mlir::RankedTensorType type,
+                                llvm::StringRef name);
 
 /// An IntegerSteps of `format` for a rows x columns matrix, all zero.
 IntegerSteps emptySteps(IntAttr format, int64_t rows, int64_t columns);

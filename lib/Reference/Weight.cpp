@@ -9,7 +9,7 @@ float Weight::strictValue(int64_t row, int64_t column) const {
     return values[row * columns + column];
   float step = integers->steps[row * columns + column];
   float value =
-      (integers->half ? step / 2 : step) *
+      (step * integers->unit) *
       integers->scales[row * integers->groups + column / integers->group];
   return integers->hasFactor ? value * integers->factor : value;
 }
@@ -20,5 +20,5 @@ double Weight::exactValue(int64_t row, int64_t column) const {
   double step = integers->steps[row * columns + column];
   double scale =
       integers->scales[row * integers->groups + column / integers->group];
-  return (integers->half ? step / 2 : step) * scale * integers->factor;
+  return (step * integers->unit) * scale * integers->factor;
 }

@@ -3,7 +3,7 @@
 #include "lowbit/Transforms/FormatNames.h"
 #include "lowbit/Analysis/WeightRoles.h"
 #include "lowbit/Checkpoint/Message.h"
-#include "llvm/ADT/StringExtras.h"
+#include "llvm/ADT/STLExtras.h"
 
 using namespace lowbit;
 using llvm::StringRef;
@@ -14,50 +14,22 @@ Error usage(const std::string &message) {
   return Error{ExitCode::Usage, message};
 }
 
-constexpr llvm::StringLiteral formatSyntax =
-    "int{2,3,4,8}-{g32,g64,g128,row}[-f16|-e4m3][-integer|-half|-stored]";
-
-/// Takes one of the optional words; false where it is none or comes twice.
-bool takeFormatWord(StringRef word, IntegerFormat &format, bool &hasScale,
-                    bool &hasOffset) {
-  if (word == "f16" || word == "e4m3") {
-    format.scale = word == "f16" ? ScaleType::F16 : ScaleType::E4M3;
-    return !std::exchange(hasScale, true);
-  }
-  if (word == "integer" || word == "half" || word == "stored") {
-    format.offset = word == "integer" ? Offset::Integer
-                    : word == "half"  ? Offset::Half
-                                      : Offset::Stored;
-    return !std::exchange(hasOffset, true);
-  }
-  return false;
-}
-
 } // namespace
 
-Result<IntegerFormat> lowbit::parseFormatName(StringRef name) {
-  Error notKnown = usage("format " + quoted(name.str()) +
-                         " is not known, must be " + formatSyntax.str());
-  llvm::SmallVector<StringRef> words;
-  name.split(words, '-');
-  IntegerFormat format;
-  StringRef bits = words[0];
-  if (words.size() < 2 || !bits.consume_front("int") ||
-      bits.getAsInteger(10, format.bits))
-    return notKnown;
-  StringRef group = words[1];
-  if (group == "row")
-    format.group = 0;
-  else if (!group.consume_front("g") || group.getAsInteger(10, format.group) ||
-           format.group == 0)
-    return notKnown;
-  bool hasScale = false, hasOffset = false;
-  for (StringRef word : llvm::drop_begin(words, 2))
-    if (!takeFormatWord(word, format, hasScale, hasOffset))
-      return notKnown;
-  if (const char *why = whyInvalid(format))
-    return usage("format " + quoted(name.str()) + ": " + why);
-  return format;
+Result<FormatPtr> lowbit::parseFormatName(StringRef name) {
+  std::string why;
+  if (FormatPtr format = findFormat(name.str(), why))
+    return format;
+  return usage("format " + quoted(name.str()) + " " + why);
+}
+
+/// Whether the solver is one of the format's.
+static Status checkSolver(const WeightFormat &format,
+                          const std::string &solver) {
+  if (llvm::is_contained(format.solvers(), solver))
+    return std::nullopt;
+  return usage("solver " + quoted(solver) + " does not go with format " +
+               format.name() + ": " + format.whyNoSolver(solver));
 }
 
 Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
@@ -67,13 +39,16 @@ Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
                    " is not known, must be embedding, head, attention, ffn, q, "
                    "k, v, o, gate, up, down, other or all");
   if (choice.format.empty())
-    return usage("lowbit-quantize needs a format, " + formatSyntax.str());
-  if (Result<IntegerFormat> format = parseFormatName(choice.format); !format)
+    return usage("lowbit-quantize needs a format, " + formatSyntax());
+  Result<FormatPtr> format = parseFormatName(choice.format);
+  if (!format)
     return format.error();
   if (choice.solver != "nearest" && choice.solver != "search" &&
       choice.solver != "given")
     return usage("solver " + quoted(choice.solver) +
                  " is not known, must be nearest, search or given");
+  if (Status status = checkSolver(**format, choice.solver))
+    return status;
   if (choice.solver == "given" && choice.file.empty())
     return usage(
         "solver given needs a file: codes and scales are read from it");

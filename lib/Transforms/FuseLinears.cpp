@@ -28,10 +28,10 @@ std::optional<FusableWeight> getFusableWeight(LinearOp linear) {
     return std::nullopt;
   auto quantize = weight.getDefiningOp<QuantizeOp>();
   if (quantize) {
-    auto format = dyn_cast<IntAttr>(Attribute(getFormat(weight.getType())));
-    // Each given tensor has a factor of its own; a stacked one would have one.
+    // Each given tensor has facts of its own (a factor); a stacked one would
+    // have one.
     if (quantize.getSolver() == "given" &&
-        (!format || format.getFormat().hasFactor()))
+        getFormat(weight.getType()).getWeightFormat()->hasTensorFacts())
       return std::nullopt;
     weight = quantize.getInput();
   }

@@ -25,10 +25,24 @@ Result<Bytes> take(const Safetensors &file, const std::string &name,
   return file.bytes(*entry);
 }
 
+DType dtypeOf(GivenType type) {
+  switch (type) {
+  case GivenType::U8:
+    return DType::U8;
+  case GivenType::F16:
+    return DType::F16;
+  case GivenType::E4M3:
+    return DType::F8_E4M3;
+  case GivenType::F32:
+    return DType::F32;
+  }
+  return DType::U8;
+}
+
 } // namespace
 
 Result<GivenWeights> GivenWeights::open(const std::string &path,
-                                        const IntegerFormat &format,
+                                        FormatPtr format,
                                         const std::vector<WeightLeaf> &leaves,
                                         int64_t columns) {
   Result<MappedFile> mapped = MappedFile::open(path);
@@ -37,15 +51,13 @@ Result<GivenWeights> GivenWeights::open(const std::string &path,
   Result<Safetensors> file = Safetensors::open(std::move(*mapped));
   if (!file)
     return file.error();
-  if (format.hasFactor() && leaves.size() > 1)
+  if (format->hasTensorFacts() && leaves.size() > 1)
     return unsupported(path, leaves[1].tensor,
                        "is stacked below another tensor, but each has a factor "
                        "of its own");
   GivenWeights given(std::move(*file));
-  given.format = format;
-  given.columns = columns;
-  int64_t group = groupColumns(format, columns);
-  given.groups = (columns + group - 1) / group;
+  given.tensors = format->givenTensors(columns);
+  given.format = std::move(format);
   for (const WeightLeaf &leaf : leaves)
     if (Status status = given.addLeaf(leaf))
       return *status;
@@ -53,64 +65,51 @@ Result<GivenWeights> GivenWeights::open(const std::string &path,
 }
 
 Status GivenWeights::addLeaf(const WeightLeaf &leaf) {
-  auto rows = static_cast<uint64_t>(leaf.rows);
-  std::vector<uint64_t> byGroup = {rows, static_cast<uint64_t>(groups)};
-  Result<Bytes> codes = ::take(file, leaf.tensor + ".codes", DType::U8,
-                               {rows, static_cast<uint64_t>(columns)});
-  if (!codes)
-    return codes.error();
-  Result<Bytes> scales = ::take(
-      file, leaf.tensor + ".scales",
-      format.scale == ScaleType::F16 ? DType::F16 : DType::F8_E4M3, byGroup);
-  if (!scales)
-    return scales.error();
-  Bytes zeros;
-  if (format.offset == Offset::Stored) {
-    Result<Bytes> stored =
-        ::take(file, leaf.tensor + ".zeros", DType::U8, byGroup);
-    if (!stored)
-      return stored.error();
-    zeros = *stored;
+  Leaf found{leaf.firstRow, leaf.rows, {}};
+  std::vector<const uint8_t *> pointers;
+  for (const GivenTensor &tensor : tensors) {
+    std::vector<uint64_t> shape = {1};
+    if (tensor.columns)
+      shape = {static_cast<uint64_t>(leaf.rows),
+               static_cast<uint64_t>(tensor.columns)};
+    Result<Bytes> bytes =
+        ::take(file, leaf.tensor + tensor.suffix, dtypeOf(tensor.type), shape);
+    if (!bytes)
+      return bytes.error();
+    found.parts.push_back(*bytes);
+    pointers.push_back(bytes->data);
   }
-  if (format.hasFactor()) {
-    Result<Bytes> factor =
-        ::take(file, leaf.tensor + ".factor", DType::F32, {1});
-    if (!factor)
-      return factor.error();
-    std::memcpy(&tensorFactor, factor->data, sizeof(float));
-  }
-  leaves.push_back({leaf.firstRow, leaf.rows, *codes, *scales, zeros});
+  if (std::optional<Defect> defect = format->givenFacts(pointers, tensorFacts))
+    return badInput(file.file().name(), leaf.tensor, describe(*defect));
+  leaves.push_back(std::move(found));
   return std::nullopt;
 }
 
-std::optional<Defect> GivenWeights::take(int64_t first, int64_t count,
-                                         IntegerTile &tile) const {
-  std::vector<uint8_t> codes(count * columns), zeros;
-  std::vector<uint16_t> scales(count * groups);
-  if (format.offset == Offset::Stored)
-    zeros.resize(count * groups);
-  int64_t scaleSize = format.scaleSize();
-  for (int64_t r = 0; r < count; ++r) {
-    int64_t row = first + r;
-    auto leaf = std::find_if(leaves.begin(), leaves.end(), [&](const Leaf &l) {
-      return row < l.firstRow + l.rows;
-    });
-    row -= leaf->firstRow;
-    std::memcpy(&codes[r * columns], leaf->codes.data + row * columns, columns);
-    for (int64_t g = 0; g < groups; ++g)
-      std::memcpy(&scales[r * groups + g],
-                  leaf->scales.data + (row * groups + g) * scaleSize,
-                  scaleSize);
-    if (!zeros.empty())
-      std::memcpy(&zeros[r * groups], leaf->zeros.data + row * groups, groups);
+std::optional<Defect> GivenWeights::encode(const TileInput &input,
+                                           const float *importance,
+                                           uint8_t *bytes,
+                                           ErrorSums &sums) const {
+  // Rows of a tile may come from several leaves: they are brought together.
+  std::vector<std::vector<uint8_t>> rows(tensors.size());
+  std::vector<const uint8_t *> parts;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    if (tensors[i].columns == 0) {
+      parts.push_back(leaves.front().parts[i].data);
+      continue;
+    }
+    int64_t rowBytes = tensors[i].columns * tensors[i].elementBytes();
+    rows[i].resize(input.rows * rowBytes);
+    for (int64_t r = 0; r < input.rows; ++r) {
+      int64_t row = input.firstRow + r;
+      auto leaf =
+          std::find_if(leaves.begin(), leaves.end(), [&](const Leaf &l) {
+            return row < l.firstRow + l.rows;
+          });
+      std::memcpy(&rows[i][r * rowBytes],
+                  leaf->parts[i].data + (row - leaf->firstRow) * rowBytes,
+                  rowBytes);
+    }
+    parts.push_back(rows[i].data());
   }
-  GivenTile given;
-  given.codes = codes.data();
-  given.scaleBits = scales.data();
-  given.zeros = zeros.empty() ? nullptr : zeros.data();
-  given.factor = tensorFactor;
-  given.rows = count;
-  given.columns = columns;
-  given.firstRow = first;
-  return takeGiven(format, given, tile);
+  return format->encodeGiven(parts, input, importance, bytes, sums);
 }

@@ -1,9 +1,8 @@
 //===- GivenWeights.h - Codes and scales from a file ------------*- C++ -*-===//
 //
-// What the solver `given` reads. For a tensor W of the checkpoint the file has
-// `W.codes` U8 [rows, columns], `W.scales` F16 or F8_E4M3 [rows, groups], for
-// offset `stored` `W.zeros` U8 [rows, groups], and for E4M3 scales `W.factor`
-// F32 [1].
+// The solver `given`: a safetensors file that holds, for each checkpoint tensor
+// W, the tensors that the format lists (WeightFormat::givenTensors), for
+// example W.codes, W.scales, W.zeros and W.factor.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_LIB_TRANSFORMS_GIVENWEIGHTS_H
@@ -11,7 +10,7 @@
 
 #include "WeightRows.h"
 #include "lowbit/Checkpoint/Safetensors.h"
-#include "lowbit/Numerics/IntegerTile.h"
+#include "lowbit/Numerics/WeightFormat.h"
 
 namespace lowbit {
 
@@ -19,32 +18,33 @@ namespace lowbit {
 class GivenWeights {
 public:
   /// Finds and checks the tensors of all leaves in `path`. Exit 3 names the
-  /// tensor and what it must be; exit 4 where several leaves with a factor
-  /// were stacked.
-  static Result<GivenWeights> open(const std::string &path,
-                                   const IntegerFormat &format,
+  /// tensor and what it must be; exit 4 where several leaves with facts of
+  /// their own were stacked.
+  static Result<GivenWeights> open(const std::string &path, FormatPtr format,
                                    const std::vector<WeightLeaf> &leaves,
                                    int64_t columns);
 
-  /// Takes rows first … first + count − 1 (count ≤ 16) to `tile`.
-  std::optional<Defect> take(int64_t first, int64_t count,
-                             IntegerTile &tile) const;
+  /// Encodes the rows that `input` stands for; see WeightFormat::encodeGiven.
+  std::optional<Defect> encode(const TileInput &input, const float *importance,
+                               uint8_t *bytes, ErrorSums &sums) const;
 
-  float factor() const { return tensorFactor; }
+  /// What the tensors say of the whole weight.
+  const TensorFacts &facts() const { return tensorFacts; }
 
 private:
   struct Leaf {
     int64_t firstRow, rows;
-    Bytes codes, scales, zeros;
+    /// Parallel to `tensors`.
+    std::vector<Bytes> parts;
   };
 
   explicit GivenWeights(Safetensors file) : file(std::move(file)) {}
   Status addLeaf(const WeightLeaf &leaf);
 
   Safetensors file;
-  IntegerFormat format;
-  int64_t columns = 0, groups = 0;
-  float tensorFactor = 1.0f;
+  FormatPtr format;
+  std::vector<GivenTensor> tensors;
+  TensorFacts tensorFacts;
   std::vector<Leaf> leaves;
 };
 

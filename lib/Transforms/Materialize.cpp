@@ -4,7 +4,6 @@
 #include "WeightJob.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Numerics/FloatLayout.h"
-#include "lowbit/Numerics/Packing.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/DenseSet.h"
@@ -165,10 +164,10 @@ private:
     std::lock_guard<std::mutex> lock(mutex);
     if (--job.scansLeft != 0)
       return std::nullopt;
-    float largest = 0;
+    TensorScan scan;
     for (const BlockResult &result : job.results)
-      largest = std::max(largest, result.maximalScale);
-    job.factor = tensorFactor(largest);
+      scan.merge(result.scan);
+    job.facts = job.format->facts(scan);
     scanned.notify_all();
     return std::nullopt;
   }
@@ -187,8 +186,8 @@ private:
     sink.progressed(job.blockWeights(task.block));
     if (--job.packsLeft != 0)
       return std::nullopt;
-    if (job.kind == WeightJob::Kind::Integers && job.format.hasFactor())
-      packTrailer(job.factor, out + job.tiles * job.tileBytes);
+    if (job.kind == WeightJob::Kind::Encoded)
+      job.format->writeTrailer(job.facts, out + job.places.trailer());
     std::lock_guard<std::mutex> lock(finishing);
     return sink.finished(task.parameter, finish(job));
   }
@@ -299,7 +298,7 @@ Result<double> Materializer::estimateSeconds(double budget) const {
   std::map<std::string, WeightJob *> samples;
   std::map<std::string, int64_t> weightsOf;
   for (const std::unique_ptr<WeightJob> &job : jobs) {
-    if (job->tiles == 0)
+    if (job->places.tiles == 0)
       continue;
     std::string kind = job->entry.format + " " + job->entry.solver;
     weightsOf[kind] += job->weights() * (job->needsScan() ? 2 : 1);
@@ -310,12 +309,12 @@ Result<double> Materializer::estimateSeconds(double budget) const {
   double total = 0;
   for (auto &[kind, job] : samples) {
     TilePacker packer;
-    std::vector<uint8_t> out(job->tileBytes);
+    std::vector<uint8_t> out(job->places.tileBytes);
     BlockResult ignored;
     auto start = std::chrono::steady_clock::now();
     double seconds = 0;
     int64_t tile = 0;
-    while (tile < job->tiles && seconds < budget / samples.size()) {
+    while (tile < job->places.tiles && seconds < budget / samples.size()) {
       if (Status status =
               packer.packTiles(*job, tile++, 1, out.data(), ignored))
         return *status;
@@ -323,7 +322,7 @@ Result<double> Materializer::estimateSeconds(double budget) const {
                                               start)
                     .count();
     }
-    double weightsDone = static_cast<double>(tile * tileRows) *
+    double weightsDone = static_cast<double>(tile * job->places.tileRows) *
                          static_cast<double>(job->entry.columns);
     total += seconds * static_cast<double>(weightsOf[kind]) / weightsDone;
   }
@@ -333,11 +332,12 @@ Result<double> Materializer::estimateSeconds(double budget) const {
 int64_t Materializer::peakMemory() const {
   int64_t widest = 0, importances = 0;
   for (const std::unique_ptr<WeightJob> &job : jobs) {
-    int64_t columns = job->tiles == 0 ? 0 : job->entry.columns;
-    // Floats and elements of a tile, its codes (twice for `given`), scales as
-    // bits and numbers, three rows of the solver.
-    int64_t tile = tileRows * columns * (4 + 4 + 1 + 1) +
-                   tileRows * (columns / 32 + 1) * 8 + 3 * columns * 4;
+    int64_t columns = job->places.tiles == 0 ? 0 : job->entry.columns;
+    // Floats and elements of a tile, and what the encoder takes (as much again
+    // for `given`).
+    int64_t tile = job->places.tileRows * columns * (4 + 4);
+    if (job->format)
+      tile += 2 * job->format->encoderBytes(columns);
     widest = std::max(widest, tile);
     if (job->importance)
       importances += columns * 4;

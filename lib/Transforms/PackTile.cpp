@@ -66,23 +66,25 @@ Status checkElements(const WeightJob &job, const uint8_t *elements,
 
 } // namespace
 
-TileSolver &TilePacker::solverOf(const WeightJob &job) {
-  if (solverJob != &job) {
-    solver = std::make_unique<TileSolver>(
-        job.format, job.entry.columns, job.solver,
-        job.importance ? job.importance->data() : nullptr);
-    solverJob = &job;
+TileEncoder &TilePacker::encoderOf(const WeightJob &job) {
+  if (encoderJob != &job) {
+    EncoderOptions options;
+    options.solver = job.entry.solver;
+    options.importance = job.importanceData();
+    encoder = job.format->makeEncoder(job.entry.columns, options);
+    encoderJob = &job;
   }
-  return *solver;
+  return *encoder;
 }
 
 TileInput TilePacker::readTile(const WeightJob &job, int64_t tileIndex,
                                BlockResult &result) {
   TileInput input;
-  input.firstRow = tileIndex * tileRows;
-  input.rows = std::min(tileRows, job.entry.rows - input.firstRow);
+  int64_t most = job.places.tileRows;
+  input.firstRow = tileIndex * most;
+  input.rows = std::min(most, job.entry.rows - input.firstRow);
   input.columns = input.stride = job.entry.columns;
-  weights.resize(std::max<size_t>(weights.size(), tileRows * input.columns));
+  weights.resize(std::max<size_t>(weights.size(), most * input.columns));
   job.rows->readFloats(input.firstRow, input.rows, weights.data());
   if (job.allowNonfinite)
     for (int64_t i = 0; i < input.rows * input.columns; ++i)
@@ -99,31 +101,25 @@ Status TilePacker::scan(WeightJob &job, int64_t block) {
   BlockResult &result = job.results[block];
   BlockResult ignored; // Non-finite weights are counted when they are packed.
   int64_t first = block * job.blockTiles;
-  int64_t last = std::min(job.tiles, first + job.blockTiles);
+  int64_t last = std::min(job.places.tiles, first + job.blockTiles);
   for (int64_t i = first; i < last; ++i) {
     TileInput input = readTile(job, i, ignored);
-    float scale = 0;
-    if (std::optional<Defect> defect = solverOf(job).maximalScale(input, scale))
+    if (std::optional<Defect> defect = encoderOf(job).scan(input, result.scan))
       return describeDefect(job, *defect);
-    result.maximalScale = std::max(result.maximalScale, scale);
   }
   result.seconds += secondsSince(start);
   return std::nullopt;
 }
 
-Status TilePacker::packIntegers(const WeightJob &job, int64_t tileIndex,
-                                uint8_t *out, BlockResult &result) {
+Status TilePacker::packEncoded(const WeightJob &job, int64_t tileIndex,
+                               uint8_t *out, BlockResult &result) {
   TileInput input = readTile(job, tileIndex, result);
-  std::optional<Defect> defect;
-  if (job.given)
-    defect = job.given->take(input.firstRow, input.rows, tile);
-  else
-    defect = solverOf(job).solve(input, job.factor, tile);
+  std::optional<Defect> defect =
+      job.given
+          ? job.given->encode(input, job.importanceData(), out, result.sums)
+          : encoderOf(job).encode(input, job.facts, out, result.sums);
   if (defect)
     return describeDefect(job, *defect);
-  packTile(tile, out);
-  result.sums.add(measureError(
-      tile, input, job.importance ? job.importance->data() : nullptr));
   return std::nullopt;
 }
 
@@ -153,9 +149,9 @@ Status TilePacker::packVector(const WeightJob &job, uint8_t *out,
 Status TilePacker::packTiles(const WeightJob &job, int64_t firstTile,
                              int64_t count, uint8_t *out, BlockResult &result) {
   for (int64_t i = 0; i < count; ++i) {
-    uint8_t *at = out + i * job.tileBytes;
-    Status status = job.kind == WeightJob::Kind::Integers
-                        ? packIntegers(job, firstTile + i, at, result)
+    uint8_t *at = out + i * job.places.tileBytes;
+    Status status = job.kind == WeightJob::Kind::Encoded
+                        ? packEncoded(job, firstTile + i, at, result)
                         : packFloats(job, firstTile + i, at, result);
     if (status)
       return status;
@@ -179,8 +175,9 @@ Status TilePacker::pack(WeightJob &job, int64_t block, uint8_t *out) {
     status = packVector(job, out, result);
   } else {
     int64_t first = block * job.blockTiles;
-    int64_t count = std::min(job.blockTiles, job.tiles - first);
-    status = packTiles(job, first, count, out + first * job.tileBytes, result);
+    int64_t count = std::min(job.blockTiles, job.places.tiles - first);
+    status = packTiles(job, first, count, out + first * job.places.tileBytes,
+                       result);
   }
   result.seconds += secondsSince(start);
   return status;

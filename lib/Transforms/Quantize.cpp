@@ -3,6 +3,7 @@
 #include "lowbit/Analysis/WeightRoles.h"
 #include "lowbit/Transforms/FormatNames.h"
 #include "lowbit/Transforms/Passes.h"
+#include "mlir/AsmParser/AsmParser.h"
 #include "mlir/IR/Builders.h"
 
 namespace lowbit {
@@ -14,18 +15,6 @@ using namespace mlir;
 using namespace lowbit;
 
 namespace {
-
-/// The attribute of a format.
-FormatInterface makeFormat(MLIRContext *context, const IntegerFormat &format) {
-  Type scale = format.scale == ScaleType::F16
-                   ? Type(Float16Type::get(context))
-                   : Type(Float8E4M3FNType::get(context));
-  ZeroOffset offset = format.offset == Offset::Integer ? ZeroOffset::Integer
-                      : format.offset == Offset::Half  ? ZeroOffset::Half
-                                                       : ZeroOffset::Stored;
-  return cast<FormatInterface>(
-      IntAttr::get(context, format.bits, format.group, scale, offset));
-}
 
 /// One value for all uses of a parameter, so that a tied table is seen as such.
 void mergeWeights(func::FuncOp function) {
@@ -66,7 +55,8 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
     roleSet = roles.empty() ? uint32_t(AllRoles) : 0;
     for (const std::string &role : roles)
       roleSet |= *parseRole(role);
-    formatAttr = makeFormat(context, *parseFormatName(format));
+    formatAttr = cast<FormatInterface>(
+        parseAttribute((*parseFormatName(format))->attribute(), context));
     return success();
   }
 

@@ -4,6 +4,7 @@
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Numerics/Float.h"
 #include "lowbit/Numerics/FloatLayout.h"
+#include "llvm/ADT/STLExtras.h"
 
 #include <algorithm>
 #include <cmath>
@@ -44,28 +45,27 @@ void cutIntoBlocks(WeightJob &job) {
   if (job.kind == WeightJob::Kind::Copied) {
     job.blocks = (job.entry.bytes + copyBlockBytes - 1) / copyBlockBytes;
   } else if (job.kind != WeightJob::Kind::Vector) {
-    int64_t tileWeights = tileRows * job.entry.columns;
+    int64_t tileWeights = job.places.tileRows * job.entry.columns;
     job.blockTiles =
         std::max<int64_t>(1, (minBlockWeights + tileWeights - 1) / tileWeights);
-    job.blocks = (job.tiles + job.blockTiles - 1) / job.blockTiles;
+    job.blocks = (job.places.tiles + job.blockTiles - 1) / job.blockTiles;
   }
   job.results.resize(job.blocks);
 }
 
-Status setUpIntegers(WeightJob &job, QuantizeOp quantize,
-                     const MaterializeOptions &options) {
-  auto format = llvm::dyn_cast<IntAttr>(
-      mlir::Attribute(getFormat(quantize.getResult().getType())));
-  if (!format)
-    return unsupported("module", job.entry.name,
-                       "has a format that cannot be packed");
-  job.kind = WeightJob::Kind::Integers;
-  job.format = format.getFormat();
+Status setUpEncoded(WeightJob &job, QuantizeOp quantize,
+                    const MaterializeOptions &options) {
+  FormatInterface format = getFormat(quantize.getResult().getType());
+  job.kind = WeightJob::Kind::Encoded;
+  job.format = format.getWeightFormat();
   job.entry.solver = quantize.getSolver().str();
-  TileGeometry geometry =
-      *tileGeometry(job.format, job.entry.rows, job.entry.columns);
-  job.tileBytes = geometry.tileBytes;
-  job.tiles = geometry.tiles;
+  if (!llvm::is_contained(job.format->solvers(), job.entry.solver))
+    return unsupported("module", job.entry.name,
+                       "has solver " + quoted(job.entry.solver) +
+                           ", which does not go with format " +
+                           job.format->name() + ": " +
+                           job.format->whyNoSolver(job.entry.solver));
+  job.places = *job.format->places(job.entry.rows, job.entry.columns);
   if (options.profile) {
     std::vector<std::string> names;
     for (const WeightLeaf &leaf : job.leaves)
@@ -75,22 +75,20 @@ Status setUpIntegers(WeightJob &job, QuantizeOp quantize,
       return diagonal.error();
     job.importance = std::move(*diagonal);
   }
-  if (quantize.getSolver() == "search") {
-    job.solver = SolverKind::Search;
-  } else if (quantize.getSolver() == "given") {
-    mlir::DictionaryAttr choices = quantize.getOptionsAttr();
-    auto file =
-        choices ? choices.getAs<mlir::StringAttr>("file") : mlir::StringAttr();
-    if (!file)
-      return unsupported("module", job.entry.name,
-                         "has the solver given, but names no file");
-    Result<GivenWeights> given = GivenWeights::open(
-        file.str(), job.format, job.leaves, job.entry.columns);
-    if (!given)
-      return given.error();
-    job.factor = given->factor();
-    job.given.emplace(std::move(*given));
-  }
+  if (job.entry.solver != "given")
+    return std::nullopt;
+  mlir::DictionaryAttr choices = quantize.getOptionsAttr();
+  auto file =
+      choices ? choices.getAs<mlir::StringAttr>("file") : mlir::StringAttr();
+  if (!file)
+    return unsupported("module", job.entry.name,
+                       "has the solver given, but names no file");
+  Result<GivenWeights> given =
+      GivenWeights::open(file.str(), job.format, job.leaves, job.entry.columns);
+  if (!given)
+    return given.error();
+  job.facts = given->facts();
+  job.given.emplace(std::move(*given));
   return std::nullopt;
 }
 
@@ -115,7 +113,7 @@ Status setUpChain(WeightJob &job, const StoredParameter &parameter,
     return unsupported("module", job.entry.name,
                        "has no layout: run lowbit-assign-layouts");
   if (quantize)
-    return setUpIntegers(job, quantize, options);
+    return setUpEncoded(job, quantize, options);
   if (type.getRank() != 2) {
     job.kind = WeightJob::Kind::Vector;
     return std::nullopt;
@@ -123,8 +121,7 @@ Status setUpChain(WeightJob &job, const StoredParameter &parameter,
   job.kind = WeightJob::Kind::Floats;
   FloatLayout layout =
       *floatLayout(job.rows->type, job.entry.rows, job.entry.columns);
-  job.tileBytes = layout.tileBytes;
-  job.tiles = layout.tiles;
+  job.places = {tileRows, layout.tileBytes, layout.tiles, 0};
   return std::nullopt;
 }
 
@@ -133,8 +130,8 @@ Status setUpChain(WeightJob &job, const StoredParameter &parameter,
 int64_t WeightJob::blockWeights(int64_t block) const {
   if (kind == Kind::Copied || kind == Kind::Vector) // by bytes, evenly
     return weights() * (block + 1) / blocks - weights() * block / blocks;
-  int64_t first = block * blockTiles * tileRows;
-  return std::min(blockTiles * tileRows, entry.rows - first) * entry.columns;
+  int64_t blockRows = blockTiles * places.tileRows;
+  return std::min(blockRows, entry.rows - block * blockRows) * entry.columns;
 }
 
 Result<std::unique_ptr<WeightJob>>

@@ -10,7 +10,7 @@
 
 #include "GivenWeights.h"
 #include "WeightRows.h"
-#include "lowbit/Numerics/Solver.h"
+#include "lowbit/Numerics/WeightFormat.h"
 #include "lowbit/Transforms/Materialize.h"
 
 #include <atomic>
@@ -25,7 +25,7 @@ struct BlockResult {
   ErrorSums sums;
   int64_t nonfinite = 0;
   double seconds = 0;
-  float maximalScale = 0;
+  TensorScan scan;
 };
 
 struct WeightJob {
@@ -36,8 +36,8 @@ struct WeightJob {
     Vector,
     /// Tiles of elements.
     Floats,
-    /// Tiles of codes, scales and zero points.
-    Integers,
+    /// Tiles of a format.
+    Encoded,
   };
 
   Kind kind = Kind::Copied;
@@ -49,27 +49,29 @@ struct WeightJob {
   std::vector<WeightLeaf> leaves;
   bool allowNonfinite = false;
 
-  // Integers only.
-  IntegerFormat format;
-  SolverKind solver = SolverKind::Nearest;
+  // Encoded only.
+  FormatPtr format;
   std::optional<GivenWeights> given;
   std::optional<std::vector<float>> importance;
 
   /// Blocks of `blockTiles` tiles (Copied: of copyBlockBytes bytes; Vector: one
   /// block); bytes of a tile, and where the trailer is.
   int64_t blocks = 1, blockTiles = 0;
-  int64_t tileBytes = 0, tiles = 0;
+  TilePlaces places;
 
-  /// One factor for the tensor, found by looking at all blocks first.
+  /// Facts of the tensor, found by looking at all blocks first.
   bool needsScan() const {
-    return kind == Kind::Integers && format.hasFactor() && !given;
+    return kind == Kind::Encoded && format->needsScan() && !given;
+  }
+  const float *importanceData() const {
+    return importance ? importance->data() : nullptr;
   }
   /// Weights of a block.
   int64_t blockWeights(int64_t block) const;
   int64_t weights() const { return entry.rows * entry.columns; }
 
   // State of a run.
-  float factor = 1.0f;
+  TensorFacts facts;
   std::atomic<int64_t> scansLeft{0}, packsLeft{0};
   std::vector<BlockResult> results;
 };
@@ -84,7 +86,7 @@ makeWeightJob(const StoredParameter &parameter, ParameterBytes &bytes,
 /// The buffers of one thread; they grow to the widest tensor and stay.
 class TilePacker {
 public:
-  /// Finds the largest unrounded scale of a block (jobs that need a scan).
+  /// Looks at the tiles of a block (jobs that need a scan).
   Status scan(WeightJob &job, int64_t block);
   /// Writes the block's tiles into the parameter's bytes at `out`.
   Status pack(WeightJob &job, int64_t block, uint8_t *out);
@@ -94,20 +96,19 @@ public:
                    uint8_t *out, BlockResult &result);
 
 private:
-  Status packIntegers(const WeightJob &job, int64_t tileIndex, uint8_t *out,
-                      BlockResult &result);
+  Status packEncoded(const WeightJob &job, int64_t tileIndex, uint8_t *out,
+                     BlockResult &result);
   Status packFloats(const WeightJob &job, int64_t tileIndex, uint8_t *out,
                     BlockResult &result);
   Status packVector(const WeightJob &job, uint8_t *out, BlockResult &result);
   TileInput readTile(const WeightJob &job, int64_t tileIndex,
                      BlockResult &result);
-  TileSolver &solverOf(const WeightJob &job);
+  TileEncoder &encoderOf(const WeightJob &job);
 
   std::vector<float> weights;
   std::vector<uint8_t> elements;
-  IntegerTile tile;
-  std::unique_ptr<TileSolver> solver;
-  const WeightJob *solverJob = nullptr;
+  std::unique_ptr<TileEncoder> encoder;
+  const WeightJob *encoderJob = nullptr;
 };
 
 /// The error line of a number that cannot be stored: file, tensor, place.

@@ -33,10 +33,10 @@ struct LinearChoice {
 
   int64_t bucket() const { return rows == 1 ? 1 : rows < manyRows ? 16 : 32; }
   int64_t items() const {
-    int64_t rowsOfItem = bucket() == 32 ? 32 : 16;
+    int64_t tile = type.format ? type.format->tileRows() : tileRows;
+    int64_t rowsOfItem = bucket() == 32 ? 2 * tile : tile;
     return (shape.outputs + rowsOfItem - 1) / rowsOfItem;
   }
-  int64_t tiles() const { return (shape.outputs + tileRows - 1) / tileRows; }
   std::string text() const;
 };
 
@@ -178,16 +178,21 @@ double LinearCase::rateInCache() {
          seconds;
 }
 
-/// Compares 16 outputs of row `m` with the naive result of a matrix.
+/// Compares the outputs of a tile of row `m` with the naive result of a matrix.
 Status LinearCase::checkTile(int64_t matrix, int64_t m, int64_t t) {
-  float factor = 1;
+  const TilePlaces &places = pages.places();
   const uint8_t *bytes = pages.matrix(matrix);
-  if (choice.type.format && choice.type.format->hasFactor())
-    std::memcpy(&factor, bytes + choice.tiles() * pages.tileBytes(), 4);
+  TensorFacts facts;
+  if (choice.type.format)
+    if (auto defect =
+            choice.type.format->readTrailer(bytes + places.trailer(), facts))
+      return Error{ExitCode::Internal, describe(*defect)};
+  int64_t tileRows = places.tileRows;
   int64_t rows = std::min(tileRows, choice.shape.outputs - t * tileRows);
-  float expected[tileRows];
-  if (Status status = strictTile(choice.type, bytes + t * pages.tileBytes(),
-                                 factor, rows, activations, m, expected))
+  std::vector<float> expected(static_cast<size_t>(tileRows));
+  if (Status status =
+          strictTile(choice.type, bytes + t * places.tileBytes, facts.factor,
+                     rows, activations, m, expected.data()))
     return status;
   auto *actual = reinterpret_cast<const float *>(y.data()) +
                  m * choice.shape.outputs + t * tileRows;
@@ -203,7 +208,7 @@ Status LinearCase::checkTile(int64_t matrix, int64_t m, int64_t t) {
 
 /// Every output of the first and the last row, 64 outputs of each between.
 Status LinearCase::checkAll(int64_t matrix) {
-  int64_t tiles = choice.tiles();
+  int64_t tiles = pages.places().tiles;
   for (int64_t m = 0; m < choice.rows; ++m) {
     bool isWhole = m == 0 || m == choice.rows - 1;
     for (int64_t i = 0; i < (isWhole ? tiles : 4); ++i)
@@ -218,7 +223,7 @@ Status LinearCase::checkAll(int64_t matrix) {
 Status LinearCase::checkSome(int64_t matrix) {
   for (int64_t i = 0; i < 16; ++i)
     if (Status status = checkTile(matrix, i * 67 % choice.rows,
-                                  (i * 101 + next) % choice.tiles()))
+                                  (i * 101 + next) % pages.places().tiles))
       return status;
   return std::nullopt;
 }
@@ -232,8 +237,8 @@ Status LinearCase::measure(benchmark::State &state) {
   if (memory)
     read = std::max(read, memory->measure(1));
   double inCache = memory ? rateInCache() : 0;
-  double peak = peakRate(
-      team, isInteger() ? integerPeak(choice.type.format->bits) : floatPeak());
+  double peak = peakRate(team, isInteger() ? integerPeak(choice.type.codeBits())
+                                           : floatPeak());
   double passWeights = weights() * static_cast<double>(matricesPerPass);
   double rate = passWeights / seconds;
   double adds = rate * static_cast<double>(choice.rows);

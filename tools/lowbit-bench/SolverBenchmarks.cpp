@@ -1,13 +1,12 @@
 //===- SolverBenchmarks.cpp - Scale search on every core ------------------===//
 //
-// Weights per second and core of the solvers of Numerics on normal random
-// weights with an importance for each column, one solver on each thread, as
-// materialize runs them.
+// Weights per second and core of the encoders of Numerics (solve, pack,
+// measure) on normal random weights with an importance for each column, one on
+// each thread, as materialize runs them.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Session.h"
-#include "lowbit/Numerics/Solver.h"
 #include "lowbit/Transforms/FormatNames.h"
 
 #include <random>
@@ -18,44 +17,49 @@ using namespace lowbit::bench;
 namespace {
 
 constexpr int64_t columns = 4096;
-/// Tiles of 16 rows that a thread solves in one repetition.
-constexpr int64_t tiles = 24;
+/// Rows that a thread solves in one repetition.
+constexpr int64_t rows = 384;
 
 class SolverCase final : public Case {
 public:
-  SolverCase(Team &team, IntegerFormat format, SolverKind kind)
-      : team(team), format(format), kind(kind) {}
+  SolverCase(Team &team, FormatPtr format, std::string solver)
+      : team(team), format(std::move(format)), solver(std::move(solver)) {}
 
   Status prepare() override {
     std::mt19937_64 random(3);
     std::normal_distribution<float> normal(0.0f, 0.02f);
-    weights.resize(static_cast<size_t>(tiles * tileRows * columns));
+    weights.resize(static_cast<size_t>(rows * columns));
     for (float &weight : weights)
       weight = normal(random);
     importance.resize(static_cast<size_t>(columns));
     for (float &h : importance)
       h = 0.1f + static_cast<float>(random() % 1000) * 1e-3f;
-    for (int thread = 0; thread < team.size(); ++thread)
-      solvers.push_back(std::make_unique<TileSolver>(format, columns, kind,
-                                                     importance.data()));
-    results.resize(solvers.size());
+    EncoderOptions options;
+    options.solver = solver;
+    options.importance = importance.data();
+    places = *format->places(rows, columns);
+    for (int thread = 0; thread < team.size(); ++thread) {
+      encoders.push_back(format->makeEncoder(columns, options));
+      results.emplace_back(static_cast<size_t>(places.tileBytes));
+    }
     return std::nullopt;
   }
 
   Status measure(benchmark::State &state) override {
-    float factor = 1;
-    if (format.hasFactor())
-      factor = 2e-4f;
-    std::vector<std::optional<Defect>> defects(solvers.size());
+    TensorFacts facts;
+    if (format->needsScan())
+      facts.factor = 2e-4f;
+    std::vector<std::optional<Defect>> defects(encoders.size());
     double seconds = team.time([&](int thread) {
       auto i = static_cast<size_t>(thread);
-      for (int64_t tile = 0; tile < tiles && !defects[i]; ++tile) {
+      ErrorSums sums;
+      for (int64_t tile = 0; tile < places.tiles && !defects[i]; ++tile) {
         TileInput input;
-        input.weights = weights.data() + tile * tileRows * columns;
+        input.weights = weights.data() + tile * places.tileRows * columns;
         input.stride = columns;
-        input.rows = tileRows;
+        input.rows = places.tileRows;
         input.columns = columns;
-        defects[i] = solvers[i]->solve(input, factor, results[i]);
+        defects[i] = encoders[i]->encode(input, facts, results[i].data(), sums);
       }
     });
     for (const auto &defect : defects)
@@ -70,11 +74,12 @@ public:
 
 private:
   Team &team;
-  IntegerFormat format;
-  SolverKind kind;
+  FormatPtr format;
+  std::string solver;
+  TilePlaces places;
   std::vector<float> weights, importance;
-  std::vector<std::unique_ptr<TileSolver>> solvers;
-  std::vector<IntegerTile> results;
+  std::vector<std::unique_ptr<TileEncoder>> encoders;
+  std::vector<std::vector<uint8_t>> results;
 };
 
 } // namespace
@@ -83,17 +88,16 @@ void bench::registerSolvers(Session &session) {
   for (const char *name :
        {"int8-g64", "int4-g64", "int4-g64-stored", "int4-row", "int3-g64",
         "int2-g64", "int2-g64-half", "int2-g64-e4m3-half"})
-    for (SolverKind kind : {SolverKind::Nearest, SolverKind::Search})
+    for (const char *solver : {"nearest", "search"})
       for (int threads : session.getOptions().threads) {
-        Result<IntegerFormat> format = parseFormatName(name);
+        Result<FormatPtr> format = parseFormatName(name);
         if (!format)
           continue;
-        session.add(std::string("solver/") + name +
-                        (kind == SolverKind::Search ? "/search" : "/nearest") +
+        session.add(std::string("solver/") + name + "/" + solver +
                         "/threads:" + std::to_string(threads),
-                    [&session, threads, kind, format = *format] {
+                    [&session, threads, solver, format = *format] {
                       return std::make_unique<SolverCase>(session.team(threads),
-                                                          format, kind);
+                                                          format, solver);
                     });
       }
 }

@@ -43,7 +43,7 @@ Result<Activations> Activations::make(const WeightType &type, int64_t rows,
       x[i] = static_cast<float>(static_cast<int32_t>(random())) * 0x1p-31f;
     return a;
   }
-  a.sumColumns = type.format->group ? type.format->group : slab;
+  a.sumColumns = type.format->sumColumns();
   int64_t stride = (columns + 63) / 64 * 64 + 64;
   int64_t groups = (columns + a.sumColumns - 1) / a.sumColumns;
   for (auto [memory, bytes] :
@@ -84,45 +84,35 @@ std::vector<uint8_t *> Activations::arguments() const {
 
 namespace {
 
-float strictInteger(const IntegerTile &tile, int64_t row, float factor,
+float strictInteger(const StepTile &tile, int64_t row, float factor,
                     const Activations &a, int64_t token) {
-  const IntegerFormat &format = tile.format;
-  int64_t columns = tile.columns;
-  int64_t width = groupColumns(format, columns);
-  const uint8_t *codes = tile.codes.data() + row * columns;
+  int64_t columns = a.columns;
+  const int16_t *steps = tile.steps.data() + row * columns;
+  const float *scales = tile.scales.data() + row * tile.groups;
   const int32_t *values = a.values.data() + token * columns;
-  float total = 0, scale = 0;
+  float total = 0;
   for (int64_t first = 0; first < columns; first += slab) {
     int64_t slabEnd = std::min(first + slab, columns);
     float partial = 0;
     for (int64_t k = first; k < slabEnd;) {
-      int64_t group = k / width;
-      int64_t end = std::min(slabEnd, (group + 1) * width);
-      scale = tile.scales[static_cast<size_t>(row * tile.groups + group)];
-      int64_t zero =
-          format.offset == Offset::Integer ? 1 << (format.bits - 1)
-          : format.offset == Offset::Half
-              ? (1 << format.bits) - 1
-              : tile.zeros[static_cast<size_t>(row * tile.groups + group)];
-      int64_t unit = format.offset == Offset::Half ? 2 : 1;
+      int64_t group = k / tile.groupColumns;
+      int64_t end = std::min(slabEnd, (group + 1) * tile.groupColumns);
       int64_t hi = 0, lo = 0;
       for (; k < end; ++k) {
-        int64_t w = unit * codes[k] - zero;
         int32_t high = a.planes == 2 ? (values[k] + 128) >> 8 : 0;
-        hi += w * high;
-        lo += w * (values[k] - 256 * high);
+        hi += int64_t(steps[k]) * high;
+        lo += int64_t(steps[k]) * (values[k] - 256 * high);
       }
       float f = a.planes == 2 ? std::fma(static_cast<float>(hi), 256.0f,
                                          static_cast<float>(lo))
                               : static_cast<float>(lo);
-      partial = format.group ? std::fma(f, scale, partial) : f;
+      partial = tile.isRow ? f : std::fma(f, scales[group], partial);
     }
     total = total + partial;
   }
-  auto *scales = reinterpret_cast<const float *>(a.scales.data());
-  float last =
-      scales[token] * (format.offset == Offset::Half ? factor / 2 : factor);
-  return format.group ? total * last : (total * scale) * last;
+  auto *tokenScales = reinterpret_cast<const float *>(a.scales.data());
+  float last = tokenScales[token] * (factor * tile.unit);
+  return tile.isRow ? (total * scales[0]) * last : total * last;
 }
 
 float strictFloat(const float *weights, const float *x, int64_t columns) {
@@ -144,9 +134,8 @@ Status bench::strictTile(const WeightType &type, const uint8_t *bytes,
                          float *y) {
   int64_t columns = activations.columns;
   if (type.format) {
-    IntegerTile tile;
-    if (auto defect =
-            unpackTile(*type.format, rows, columns, 0, factor, bytes, tile))
+    StepTile tile;
+    if (auto defect = type.format->unpack(bytes, rows, columns, 0, tile))
       return Error{ExitCode::Internal, describe(*defect)};
     for (int64_t row = 0; row < rows; ++row)
       y[row] = strictInteger(tile, row, factor, activations, token);

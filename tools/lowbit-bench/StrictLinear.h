@@ -31,7 +31,7 @@ struct Activations {
   std::vector<uint8_t *> arguments() const;
 };
 
-/// Outputs of one token for one tile of 16 rows at `bytes`, into y[16].
+/// Outputs of one token for the `rows` rows of one tile at `bytes`, into y.
 /// `factor` is F. Errors: scales that are none.
 Status strictTile(const WeightType &type, const uint8_t *bytes, float factor,
                   int64_t rows, const Activations &activations, int64_t token,

@@ -20,7 +20,7 @@ Result<WeightType> WeightType::parse(const std::string &name) {
                                    : ElementType::BF16;
     return type;
   }
-  Result<IntegerFormat> format = parseFormatName(name);
+  Result<FormatPtr> format = parseFormatName(name);
   if (!format)
     return format.error();
   type.format = *format;
@@ -32,37 +32,53 @@ std::string WeightType::tensorType(MatrixShape shape) const {
                      std::to_string(shape.inputs) + "x";
   if (!format)
     return text + name + ">";
-  static const char *const offsets[] = {"integer", "half", "stored"};
-  return text + "f32, #lowbit.int<" + std::to_string(format->bits) +
-         ", group = " +
-         (format->group ? std::to_string(format->group) : "row") +
-         ", scale = " + (format->scale == ScaleType::F16 ? "f16" : "f8E4M3FN") +
-         ", offset = " + offsets[static_cast<int>(format->offset)] + ">>";
+  return text + "f32, " + format->attribute() + ">";
 }
 
 namespace {
 
-/// Numbers of ordinary size: scales near 1/64 (f16) or 1 (E4M3), no zeros.
-void packRandomTile(const IntegerFormat &format, int64_t rows, int64_t columns,
-                    std::mt19937_64 &random, uint8_t *bytes) {
-  IntegerTile tile;
-  tile.reset(format, rows, columns);
-  auto codes = static_cast<uint64_t>(format.codes());
-  for (int64_t r = 0; r < rows; ++r) {
-    for (int64_t k = 0; k < columns; ++k)
-      tile.codes[r * columns + k] = static_cast<uint8_t>(random() % codes);
-    for (int64_t g = 0; g < tile.groups; ++g) {
-      size_t i = static_cast<size_t>(r * tile.groups + g);
-      uint64_t bits = random();
-      tile.scaleBits[i] = static_cast<uint16_t>(format.scale == ScaleType::F16
-                                                    ? 0x2400 + bits % 0x400
-                                                    : 0x30 + bits % 16);
-      tile.scales[i] = scaleValue(format.scale, tile.scaleBits[i]);
-      if (format.offset == Offset::Stored)
-        tile.zeros[i] = static_cast<uint8_t>(random() % codes);
+/// `rows` rows of normal weights, about as large as those of models.
+std::vector<float> randomRows(int64_t rows, int64_t columns,
+                              std::mt19937_64 &random) {
+  std::normal_distribution<float> normal(0.0f, 0.02f);
+  std::vector<float> values(static_cast<size_t>(rows * columns));
+  for (float &value : values)
+    value = normal(random);
+  return values;
+}
+
+/// Encodes random rows to all tiles of a matrix at `bytes`.
+Status packRandomTiles(const WeightFormat &format, const TilePlaces &places,
+                       MatrixShape shape, uint8_t *bytes) {
+  EncoderOptions options;
+  options.solver = "nearest";
+  auto encoder = format.makeEncoder(shape.inputs, options);
+  TensorFacts facts;
+  for (bool isScan : {true, false}) {
+    std::mt19937_64 random(1);
+    TensorScan scan;
+    ErrorSums sums;
+    for (int64_t t = 0; t < places.tiles; ++t) {
+      TileInput input;
+      input.rows =
+          std::min(places.tileRows, shape.outputs - t * places.tileRows);
+      input.columns = input.stride = shape.inputs;
+      std::vector<float> rows = randomRows(input.rows, input.columns, random);
+      input.weights = rows.data();
+      std::optional<Defect> defect;
+      if (!isScan)
+        defect =
+            encoder->encode(input, facts, bytes + t * places.tileBytes, sums);
+      else if (format.needsScan())
+        defect = encoder->scan(input, scan);
+      if (defect)
+        return Error{ExitCode::Internal, describe(*defect)};
     }
+    if (isScan)
+      facts = format.facts(scan);
   }
-  packTile(tile, bytes);
+  format.writeTrailer(facts, bytes + places.trailer());
+  return std::nullopt;
 }
 
 void packRandomFloats(ElementType type, int64_t rows, int64_t columns,
@@ -82,22 +98,19 @@ void packRandomFloats(ElementType type, int64_t rows, int64_t columns,
 Result<WeightPages> WeightPages::fill(Session &session, const WeightType &type,
                                       MatrixShape shape) {
   WeightPages pages;
-  int64_t tiles = 0, trailer = 0;
   if (type.format) {
-    auto geometry = tileGeometry(*type.format, shape.outputs, shape.inputs);
-    if (!geometry)
+    auto places = type.format->places(shape.outputs, shape.inputs);
+    if (!places)
       return Error{ExitCode::Usage, "the shape is too large"};
-    tiles = geometry->tiles;
-    pages.tile = geometry->tileBytes;
-    trailer = geometry->trailerBytes;
+    pages.tiles = *places;
   } else {
     auto layout = floatLayout(type.element, shape.outputs, shape.inputs);
     if (!layout)
       return Error{ExitCode::Usage, "the shape is too large"};
-    tiles = layout->tiles;
-    pages.tile = layout->tileBytes;
+    pages.tiles = {tileRows, layout->tileBytes, layout->tiles, 0};
   }
-  pages.bytes = tiles * pages.tile + trailer;
+  const TilePlaces &places = pages.tiles;
+  pages.bytes = places.trailer() + places.trailerBytes;
   pages.first = session.pages().data();
   pages.matrices = session.pages().size() / pages.bytes;
   if (pages.matrices < 2)
@@ -109,26 +122,27 @@ Result<WeightPages> WeightPages::fill(Session &session, const WeightType &type,
   if (session.pageContents == contents)
     return pages;
 
-  std::mt19937_64 random(1);
-  for (int64_t t = 0; t < tiles; ++t) {
-    int64_t rows = std::min(tileRows, shape.outputs - t * tileRows);
-    uint8_t *at = pages.first + t * pages.tile;
-    if (type.format)
-      packRandomTile(*type.format, rows, shape.inputs, random, at);
-    else
-      packRandomFloats(type.element, rows, shape.inputs, random, at);
+  if (type.format) {
+    if (Status status =
+            packRandomTiles(*type.format, places, shape, pages.first))
+      return *status;
+  } else {
+    std::mt19937_64 random(1);
+    for (int64_t t = 0; t < places.tiles; ++t)
+      packRandomFloats(
+          type.element, std::min(tileRows, shape.outputs - t * tileRows),
+          shape.inputs, random, pages.first + t * places.tileBytes);
   }
-  if (trailer)
-    packTrailer(0.01f, pages.first + tiles * pages.tile);
   // The last tile may have fewer rows and stays where it is.
+  int64_t moved = places.tiles - 1;
   for (int64_t i = 1; i < pages.matrices; ++i) {
-    for (int64_t t = 0; t < tiles - 1; ++t)
-      std::memcpy(pages.matrix(i) + t * pages.tile,
-                  pages.first + (t + i) % (tiles - 1) * pages.tile,
-                  static_cast<size_t>(pages.tile));
-    std::memcpy(pages.matrix(i) + (tiles - 1) * pages.tile,
-                pages.first + (tiles - 1) * pages.tile,
-                static_cast<size_t>(pages.tile + trailer));
+    for (int64_t t = 0; t < moved; ++t)
+      std::memcpy(pages.matrix(i) + t * places.tileBytes,
+                  pages.first + (t + i) % moved * places.tileBytes,
+                  static_cast<size_t>(places.tileBytes));
+    std::memcpy(pages.matrix(i) + moved * places.tileBytes,
+                pages.first + moved * places.tileBytes,
+                static_cast<size_t>(places.tileBytes + places.trailerBytes));
   }
   session.pageContents = contents;
   return pages;

@@ -13,6 +13,8 @@
 #ifndef LOWBIT_NUMERICS_INTEGERFORMAT_H
 #define LOWBIT_NUMERICS_INTEGERFORMAT_H
 
+#include "lowbit/Numerics/WeightFormat.h"
+
 #include <cstdint>
 #include <optional>
 
@@ -54,17 +56,6 @@ bool operator!=(const IntegerFormat &a, const IntegerFormat &b);
 /// Null where (C1) to (C4) hold; else a sentence that names the field and its
 /// limit, for example "bits must be 2, 3, 4 or 8".
 const char *whyInvalid(const IntegerFormat &format);
-
-/// Size of a stored tensor. `bytes` = `payload` + `padding`.
-struct StoredSize {
-  /// Bytes of the buffer.
-  int64_t bytes = 0;
-  /// Codes, scales, zero points and factor of the rows and columns that exist,
-  /// in bytes, rounded up to a whole byte once.
-  int64_t payload = 0;
-  /// The rest: rows to 16, columns to a block, tiles to 64 bytes.
-  int64_t padding = 0;
-};
 
 /// Where one group of a tile lies. Byte offsets of `scales` and `zeros` are
 /// from the start of the tile, like `codes`.
@@ -129,8 +120,8 @@ std::optional<TileGeometry> tileGeometry(const IntegerFormat &format,
 std::optional<StoredSize> storedSize(const IntegerFormat &format, int64_t rows,
                                      int64_t columns);
 
-/// Complete bits per weight: 8 · bytes / (rows · columns) (Spec 1.2).
-double completeBits(const StoredSize &size, int64_t rows, int64_t columns);
+/// The format behind the interface of all formats; it must be valid.
+FormatPtr makeIntegerFormat(const IntegerFormat &format);
 
 } // namespace lowbit
 

@@ -18,18 +18,6 @@
 
 namespace lowbit {
 
-/// Rows of f32 weights that a solver reads: up to 16 consecutive rows.
-struct TileInput {
-  /// Weight (r, k) is weights[r · stride + k].
-  const float *weights = nullptr;
-  int64_t stride = 0;
-  /// Rows that exist, 1 … 16.
-  int64_t rows = 0;
-  int64_t columns = 0;
-  /// Row of the tensor that is row 0 here; only for reports.
-  int64_t firstRow = 0;
-};
-
 /// Codes, scales and zero points of a tile. Arrays always hold 16 rows; rows
 /// that do not exist have code, scale and zero point 0, as Spec section 2 pads.
 struct IntegerTile {
@@ -90,19 +78,6 @@ std::optional<Defect> takeGiven(const IntegerFormat &format,
 /// Decodes the rows that exist: ((float(c) − z) · s) · F, each step rounded to
 /// f32 (Spec 3, Embedding), to values[r · stride + k].
 void dequantize(const IntegerTile &tile, float *values, int64_t stride);
-
-/// Sums of the ledger, in f64 and in one fixed order for every CPU.
-struct ErrorSums {
-  /// Σ (w − ŵ)² and Σ w².
-  double error = 0;
-  double energy = 0;
-  /// Σ h_k (w − ŵ)² and Σ h_k w²; equal to the above without importance.
-  double weightedError = 0;
-  double weightedEnergy = 0;
-
-  /// Adds the sums of another tile; the caller adds tiles from the top down.
-  void add(const ErrorSums &other);
-};
 
 /// Error sums of one tile against the weights it was made from. `importance`
 /// holds one h ≥ 0 per column, or is null.

@@ -1,8 +1,9 @@
 //===- Weight.h - A decoded parameter ---------------------------*- C++ -*-===//
 //
 // What the bytes of a parameter mean. Float tensors are widened exactly to f32.
-// Grouped integers (Spec.md, 1.1) are kept as integers and scales, so that the
-// exact sums of strict numerics can be made from them.
+// Formats that are multiplied with integers (Spec.md, section 1) are kept as
+// integers and scales, so that the exact sums of strict numerics can be made
+// from them: this is all that linear, embedding and check see of a format.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_REFERENCE_WEIGHT_H
@@ -15,16 +16,17 @@
 
 namespace lowbit {
 
-/// The integers of a weight in a grouped-integer format.
+/// The integers of a weight: w = F · s · (step · unit).
 struct IntegerSteps {
-  /// `[row][column]`: c − z, or 2·(c − z) = 2c − (2^b − 1) where `half`.
+  /// `[row][column]`: c − z, or 2·(c − z) = 2c − (2^b − 1) for offset `half`.
   std::vector<int16_t> steps;
+  /// What a step counts, a power of two: 1, or ½ for offset `half`.
+  float unit = 1;
   /// `[row][group]`: s, widened.
   std::vector<float> scales;
   /// F; 1 where the format has none.
   float factor = 1;
   bool hasFactor = false;
-  bool half = false;
   /// One group for the whole row.
   bool wholeRow = false;
   /// Columns of a full group (all columns where `wholeRow`), groups of a row.
@@ -37,12 +39,12 @@ struct Weight {
   int64_t rows = 0;
   int64_t columns = 0;
   bool isVector = false;
-  /// `[row][column]`; empty where the type has a format.
+  /// `[row][column]`; empty where `integers` is set.
   std::vector<float> values;
-  /// Set where the type has a format.
+  /// Set where the type has a format that is multiplied with integers.
   std::optional<IntegerSteps> integers;
 
-  /// An element by the steps of Spec.md, "Embedding": `(float(c) − z) · s`,
+  /// An element by the steps of Spec.md, "Embedding": `(step · unit) · s`,
   /// then `· F` where there is one, each rounded to f32.
   float strictValue(int64_t row, int64_t column) const;
   /// The same element without rounding (exact: at most 37 bits).

@@ -1,10 +1,7 @@
 //===- FormatNames.h - Formats by the names that recipes use ----*- C++ -*-===//
 //
-// The way back from FormatInterface::getShortName: `int4-g64` is an attribute.
-//
-//   int<bits>-g<group>|row [-f16|-e4m3] [-integer|-half|-stored]
-//
-// Scales are f16 and the offset is an integer unless the name says otherwise.
+// The way back from FormatInterface::getShortName. The names themselves are
+// those of Numerics (WeightFormat.h).
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_TRANSFORMS_FORMATNAMES_H
@@ -15,9 +12,9 @@
 
 namespace lowbit {
 
-/// The format with that name as plain numbers. Errors (exit 2) name what is not
+/// The format with that name. Errors (exit 2) name what is not
 /// understood and what there is.
-Result<IntegerFormat> parseFormatName(llvm::StringRef name);
+Result<FormatPtr> parseFormatName(llvm::StringRef name);
 
 /// The options of `lowbit-quantize`, with its defaults.
 struct QuantizeChoice {

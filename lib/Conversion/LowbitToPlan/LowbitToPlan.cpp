@@ -409,13 +409,8 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
   SmallVector<StepArgument> inputs;
   if (planes > 0) {
     FormatInterface encoding = getFormat(type);
-    auto integers = dyn_cast<IntAttr>(encoding);
-    if (!integers)
-      return op.emitOpError() << "has a format that the CPU target does not "
-                                 "serve: "
-                              << encoding;
-    int64_t sumGroup = integers.getGroup() == 0 ? 512 : integers.getGroup();
-    FailureOr<QuantizedRows> x = getQuantized(op.getInput(), planes, sumGroup);
+    FailureOr<QuantizedRows> x =
+        getQuantized(op.getInput(), planes, encoding.getSumColumns());
     if (failed(x))
       return failure();
     inputs = {{x->q, Access::Read},

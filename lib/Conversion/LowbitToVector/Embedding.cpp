@@ -7,10 +7,10 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "GroupedWeights.h"
 #include "RowLoops.h"
 #include "lowbit/Numerics/FloatLayout.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include "llvm/Support/MathExtras.h"
 
 using namespace lowbit;
 using namespace mlir;
@@ -65,8 +65,8 @@ namespace {
 /// Decodes one row of a tile.
 class IntegerRow {
 public:
-  IntegerRow(KernelBuilder &k, const IntegerFormat &format)
-      : k(k), format(format) {}
+  IntegerRow(KernelBuilder &k, const GroupedWeights &weights)
+      : k(k), weights(weights) {}
 
   /// Takes up row `lane` (i64, 0 … 15) of the tile at `newTile`. `newFactor` is
   /// F in every lane, or null.
@@ -75,16 +75,10 @@ public:
   void emitGroup(Value place, const GroupPlace &group, Value y);
 
 private:
-  Value word(Value codes, Value vectorIndex, int64_t next);
-  Value shifted(Value words, llvm::function_ref<int32_t(int64_t)> shift,
-                int32_t mask);
-  Value spread(ArrayRef<Value> words);
-  Value codesOf(Value codes, Value column, bool odd, int64_t lanes);
   Value zeroOf(Value group, const GroupPlace &place);
-  Value scaleOf(Value group, const GroupPlace &place);
 
   KernelBuilder &k;
-  const IntegerFormat &format;
+  const GroupedWeights &weights;
   Value tile, lane, factor;
 };
 
@@ -96,143 +90,59 @@ void IntegerRow::begin(Value newTile, Value newLane, Value newFactor) {
   factor = newFactor;
 }
 
-/// The row's 4 bytes of vector `vectorIndex + next` of the codes.
-Value IntegerRow::word(Value codes, Value vectorIndex, int64_t next) {
-  Value vector = k.element(codes, vectorIndex, 64);
-  return k.load(k.getBuilder().getI32Type(),
-                k.offset(k.element(vector, lane, 4), next * 64));
-}
-
-/// Lane i becomes (lane i >> shift(i)) & mask.
-Value IntegerRow::shifted(Value words,
-                          llvm::function_ref<int32_t(int64_t)> shift,
-                          int32_t mask) {
-  SmallVector<int32_t> shifts;
-  for (int64_t i = 0; i < vectorLanes; ++i)
-    shifts.push_back(shift(i));
-  Value moved = arith::ShRUIOp::create(k.getBuilder(), k.getLoc(), words,
-                                       k.constant(ArrayRef<int32_t>(shifts)));
-  return k.andi(moved, k.splat(k.i32(mask)));
-}
-
-/// 16 lanes of which each word takes an equal share.
-Value IntegerRow::spread(ArrayRef<Value> words) {
-  OpBuilder &builder = k.getBuilder();
-  if (words.size() == 1)
-    return k.splat(words[0]);
-  Value vector = k.zero(k.i32x16());
-  int64_t share = vectorLanes / words.size();
-  for (int64_t i = 0; i < vectorLanes; ++i)
-    vector = vector::InsertOp::create(builder, k.getLoc(), words[i / share],
-                                      vector, i);
-  return vector;
-}
-
-/// Codes of columns `column` … `column` + 15 of a group (`column` a multiple of
-/// 16; `odd`: of 16 but not of 32), of which `lanes` exist. Columns 4j + b of a
-/// word lie in byte b, at digit j.
-Value IntegerRow::codesOf(Value codes, Value column, bool odd, int64_t lanes) {
-  switch (format.bits) {
-  case 2: {
-    Value words = k.splat(word(codes, k.shru(column, 4), 0));
-    return shifted(
-        words, [](int64_t i) { return 8 * (i % 4) + 2 * (i / 4); }, 3);
-  }
-  case 3: {
-    // Three vectors for 32 columns: upper bits twice, then the low bits.
-    Value block = k.mul(k.shru(column, 5), k.index(3));
-    Value upper = k.splat(word(codes, block, odd ? 1 : 0));
-    Value lower = k.splat(word(codes, block, 2));
-    upper =
-        shifted(upper, [](int64_t i) { return 8 * (i % 4) + 2 * (i / 4); }, 3);
-    int64_t first = odd ? 4 : 0;
-    lower = shifted(
-        lower, [&](int64_t i) { return 8 * (i % 4) + first + i / 4; }, 1);
-    return k.ori(k.shl(upper, 1), lower);
-  }
-  default: {
-    // 8 columns (4 bits) or 4 (8 bits) to a word; none is read that the group
-    // does not have.
-    int64_t perWord = 32 / format.bits;
-    SmallVector<Value> words;
-    for (int64_t i = 0; i < vectorLanes / perWord; ++i)
-      words.push_back(
-          i * perWord < lanes
-              ? word(codes, k.shru(column, llvm::Log2_64(perWord)), i)
-              : k.i32(0));
-    int64_t bits = format.bits;
-    return shifted(
-        spread(words),
-        [=](int64_t i) {
-          return int32_t(8 * (i % 4) + bits * (i % perWord / 4));
-        },
-        (1 << bits) - 1);
-  }
-  }
-}
-
-/// z of the row's group, f32 in every lane.
+/// The zero point of the row's group, i32 in every lane.
 Value IntegerRow::zeroOf(Value group, const GroupPlace &place) {
-  float middle = float(1 << (format.bits - 1));
-  if (format.offset == Offset::Integer)
-    return k.splat(k.f32(middle));
-  if (format.offset == Offset::Half)
-    return k.splat(k.f32(middle - 0.5f));
+  int bits = weights.zeroBits;
+  if (bits == 0)
+    return k.splat(k.i32(weights.zero));
   // Bits lane·b … of a string: within two bytes, since b ≤ 8.
   Type i32 = k.getBuilder().getI32Type();
-  Value bit = k.mul(lane, k.index(format.bits));
+  Value bit = k.mul(lane, k.index(bits));
   Value bytes =
       k.offset(k.offset(group, place.zeros - place.codes), k.shru(bit, 3));
   Value pair = k.extend(k.load(k.getBuilder().getI16Type(), bytes), i32,
                         /*isSigned=*/false);
   Value shift = k.truncate(k.andi(bit, k.index(7)), i32);
   Value moved = arith::ShRUIOp::create(k.getBuilder(), k.getLoc(), pair, shift);
-  return k.splat(k.toF32(k.andi(moved, k.i32(format.codes() - 1))));
-}
-
-Value IntegerRow::scaleOf(Value group, const GroupPlace &place) {
-  OpBuilder &builder = k.getBuilder();
-  Value scales = k.offset(group, place.scales - place.codes);
-  if (format.scale == ScaleType::F16)
-    return k.splat(
-        k.f16ToF32(k.load(builder.getI16Type(), k.element(scales, lane, 2))));
-  return k.splat(
-      k.e4m3ToF32(k.load(builder.getI8Type(), k.offset(scales, lane))));
+  return k.splat(k.andi(moved, k.i32((1 << bits) - 1)));
 }
 
 void IntegerRow::emitGroup(Value place, const GroupPlace &group, Value y) {
   Value codes = k.offset(tile, place);
-  Value z = zeroOf(codes, group), s = scaleOf(codes, group);
-  auto emitVector = [&](Value column, bool odd, int64_t lanes) {
-    Value c = k.toF32(codesOf(codes, column, odd, lanes));
-    Value value = k.mul(k.sub(c, z), s);
+  Value zero = zeroOf(codes, group);
+  Value scale = k.splat(
+      weights.scaleOf(k, k.offset(codes, group.scales - group.codes), lane));
+  auto emitVector = [&](Value pair, int64_t first, int64_t lanes) {
+    Value u = weights.shape->row(k, codes, lane, pair, first, lanes);
+    if (weights.multiplier != 1)
+      u = k.mul(u, k.splat(k.i32(weights.multiplier)));
+    Value value = k.toF32(k.sub(u, zero));
+    if (weights.unit != 1)
+      value = k.mul(value, k.splat(k.f32(weights.unit)));
+    value = k.mul(value, scale);
     if (factor)
       value = k.mul(value, factor);
+    Value column = k.add(k.mul(pair, k.index(pairColumns)), k.index(first));
     storeLanes(k, value, k.element(y, column, 4), lanes);
   };
-  // Pairs of vectors, so that which half of a block is read is known here.
-  int64_t whole = group.columns / 32 * 32;
-  if (whole > 0)
-    k.forLoop(k.index(0), k.index(whole), 32, [&](Value column) {
-      emitVector(column, false, vectorLanes);
-      emitVector(k.add(column, k.index(vectorLanes)), true, vectorLanes);
+  int64_t pairs = group.columns / pairColumns;
+  if (pairs > 0)
+    k.forLoop(k.index(0), k.index(pairs), 1, [&](Value pair) {
+      emitVector(pair, 0, vectorLanes);
+      emitVector(pair, vectorLanes, vectorLanes);
     });
-  for (int64_t i = whole; i < group.columns; i += vectorLanes)
-    emitVector(k.index(i), i % 32 != 0,
+  for (int64_t i = pairs * pairColumns; i < group.columns; i += vectorLanes)
+    emitVector(k.index(pairs), i - pairs * pairColumns,
                std::min(vectorLanes, group.columns - i));
 }
 
 /// `tile` and `lane` say where the row is; `table` is the whole buffer.
-static void emitIntegerRow(KernelBuilder &k, const IntegerFormat &format,
-                           const TileGeometry &geometry, Value table,
-                           Value tile, Value lane, Value y) {
-  Value factor;
-  if (format.hasFactor()) {
-    Value trailer = k.offset(table, geometry.tiles * geometry.tileBytes);
-    factor = k.splat(k.load(k.getBuilder().getF32Type(), trailer));
-  }
-  IntegerRow row(k, format);
-  row.begin(tile, lane, factor);
+static void emitIntegerRow(KernelBuilder &k, const GroupedWeights &weights,
+                           Value table, Value tile, Value lane, Value y) {
+  const TileGeometry &geometry = weights.geometry;
+  Value factor = weights.factor(k, table);
+  IntegerRow row(k, weights);
+  row.begin(tile, lane, factor ? k.splat(factor) : Value());
   GroupPlace last = geometry.group(geometry.groups - 1);
   if (geometry.groups > 1) {
     GroupPlace full = geometry.group(0);
@@ -260,17 +170,16 @@ static LogicalResult emit(KernelOp kernel, KernelBuilder &k,
   }
   int64_t rows = type.getDimSize(0), columns = type.getDimSize(1);
   Attribute encoding = type.getEncoding();
-  auto integers = dyn_cast_or_null<IntAttr>(encoding);
   Type element = type.getElementType();
   bool isFloat =
       !encoding && (element.isF32() || element.isF16() || element.isBF16());
-  std::optional<TileGeometry> geometry;
+  FailureOr<GroupedWeights> weights = failure();
   std::optional<FloatLayout> layout;
-  if (integers)
-    geometry = tileGeometry(integers.getFormat(), rows, columns);
+  if (FormatInterface format = getFormat(type))
+    weights = GroupedWeights::get(format, rows, columns);
   else if (isFloat)
     layout = floatLayout(elementTypeOf(element), rows, columns);
-  if (!geometry && !layout) {
+  if (failed(weights) && !layout) {
     parameters.report("type", "is of no format that can be gathered from, or "
                               "too large");
     return failure();
@@ -281,11 +190,11 @@ static LogicalResult emit(KernelOp kernel, KernelBuilder &k,
     Value id = loadIndex(k, k.element(pointers[0], row, 4));
     Value lane = k.andi(id, k.index(tileRows - 1));
     Value y = rowPointer(k, pointers[2], row, {0, columns});
-    int64_t tileBytes = geometry ? geometry->tileBytes : layout->tileBytes;
+    int64_t tileBytes =
+        layout ? layout->tileBytes : weights->geometry.tileBytes;
     Value tile = k.element(pointers[1], k.shru(id, 4), tileBytes);
-    if (geometry)
-      emitIntegerRow(k, integers.getFormat(), *geometry, pointers[1], tile,
-                     lane, y);
+    if (!layout)
+      emitIntegerRow(k, *weights, pointers[1], tile, lane, y);
     else
       emitFloatRow(k, k.element(tile, lane, layout->elementBytes), y, columns,
                    elementTypeOf(element));

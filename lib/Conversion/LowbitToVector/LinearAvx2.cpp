@@ -7,15 +7,13 @@
 // also join the two planes of 16-bit activations: 256·hi + lo.
 //
 // Digits stay at their bit where the bound allows; those higher up are shifted
-// down first. Codes of 8 bits would fit no bound: LinearAvx2Wide.cpp.
+// down first (StepCut::Small). Bytes above 63 fit no bound: LinearAvx2Wide.cpp.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Avx2Lanes.h"
 #include "LinearDot.h"
 #include "llvm/ADT/bit.h"
-#include <map>
-#include <tuple>
 
 using namespace mlir;
 using namespace lowbit;
@@ -40,26 +38,6 @@ public:
                               int64_t count, PanelSpan span) override;
 
 private:
-  /// Bits of a vector that are part of a code.
-  struct Part {
-    int64_t vector;
-    /// Bits by which the vector is shifted down (up where negative), then the
-    /// mask of a byte.
-    int down, mask;
-  };
-  /// 4 columns of a block: u8 = code · 2^-unitLog2.
-  struct CodeStep {
-    int64_t column;
-    int unitLog2;
-    llvm::SmallVector<Part, 2> parts; // joined by `or`
-    int64_t largest() const {
-      int64_t bits = 0;
-      for (const Part &part : parts)
-        bits |= part.mask;
-      return bits;
-    }
-  };
-  void makeSteps();
   /// Sums in i32 are Σ c·q · 2^scaleLog2.
   int64_t sumIndex(int64_t plane, int64_t half) const {
     return (linear.combinesPlanes() ? 0 : plane) * 2 + half;
@@ -68,7 +46,7 @@ private:
   void flush(Sums &sums, Value words, int unit, int64_t plane, int64_t half);
   /// Adds columns whose sums fit the i16 accumulators [unit][plane][half]; a
   /// null accumulator is zero.
-  void addColumns(SmallVector<Value> &words, Value codes, Value x,
+  void addColumns(SmallVector<Value> &sums, Value codes, Value x,
                   int64_t columns, ArrayRef<int64_t> halves);
   /// Adds at most `periodColumns` columns to the i32 sums.
   void addPeriod(Sums &sums, Value codes, Value x, int64_t columns,
@@ -78,7 +56,8 @@ private:
     return (unit * 2 + plane) * 2 + half;
   }
   int64_t bytesOf(int64_t columns) const {
-    return linear.shape.blocks(columns) * linear.shape.vectors() * 64;
+    return linear.weights.shape->blocks(columns) *
+           linear.weights.shape->blockBytes();
   }
   void panelPeriod(SmallVector<Value> &sums, Value panel, Value x,
                    int64_t count, int64_t steps);
@@ -94,38 +73,10 @@ private:
 
 } // namespace
 
-/// Digits of several planes are joined to codes where the codes are small,
-/// which halves the multiplications. Else each digit is a code of its own, and
-/// stays at its bit where the bound allows: one shift then serves two digits.
-void Avx2Dot::makeSteps() {
-  const DigitShape &shape = linear.shape;
-  bool isJoined =
-      shape.planes.size() > 1 && 2 * pairBound(shape.maxCode()) <= maxWord;
-  if (isJoined)
-    for (int64_t column = 0; column < shape.columns; column += stepColumns)
-      codeSteps.push_back({column, 0, {}});
-  for (const DigitStep &digit : shape.steps()) {
-    int mask = (1 << digit.bits) - 1;
-    if (isJoined) {
-      codeSteps[digit.column / stepColumns].parts.push_back(
-          {digit.vector, digit.position - digit.weightLog2,
-           mask << digit.weightLog2});
-      continue;
-    }
-    int down = digit.position / (2 * digit.bits) * (2 * digit.bits);
-    if (pairBound(mask << (digit.position - down)) > maxWord)
-      down = digit.position;
-    int up = digit.position - down;
-    codeSteps.push_back({digit.column,
-                         digit.weightLog2 - up,
-                         {{digit.vector, down, mask << up}}});
-  }
-}
-
 Avx2Dot::Avx2Dot(const LinearKernel &linear, KernelBuilder &k,
                  const LinearArguments &arguments)
     : IntegerDot(linear, k, arguments), lanes(k) {
-  makeSteps();
+  codeSteps = linear.weights.shape->steps(StepCut::Small);
   for (const CodeStep &step : codeSteps) {
     if (!llvm::is_contained(units, step.unitLog2))
       units.push_back(step.unitLog2);
@@ -133,15 +84,16 @@ Avx2Dot::Avx2Dot(const LinearKernel &linear, KernelBuilder &k,
   }
   SmallVector<int64_t> bounds(units.size()); // of a block
   for (const CodeStep &step : codeSteps)
-    bounds[wordIndex(step, 0, 0) / 4] += pairBound(step.largest());
+    bounds[wordIndex(step, 0, 0) / 4] +=
+        pairBound(linear.weights.shape->largestByte(step));
   int64_t blocks = 1, bound = *llvm::max_element(bounds);
   assert(bound <= maxWord && "a block fits the i16 sums");
   while (2 * blocks * bound <= maxWord)
     blocks *= 2;
-  flushColumns = blocks * linear.shape.columns;
+  flushColumns = blocks * linear.weights.shape->columns();
   turnColumns = flushColumns <= 32
                     ? flushColumns
-                    : std::max<int64_t>(16, linear.shape.columns);
+                    : std::max<int64_t>(16, linear.weights.shape->columns());
 }
 
 void Avx2Dot::flush(Sums &sums, Value words, int unit, int64_t plane,
@@ -167,7 +119,7 @@ Sums Avx2Dot::start() {
 Sums Avx2Dot::accumulate(Sums sums, Value codes, Value column,
                          int64_t columns) {
   // The bounds of i16 are tracked; that i32 holds a whole sum follows here.
-  assert(linear.sumColumns() * linear.shape.maxCode() * 128 *
+  assert(linear.sumColumns() * linear.weights.shape->largest() * 128 *
                  (linear.combinesPlanes() ? 256 : 1) <=
              (int64_t(INT32_MAX) >> scaleLog2) &&
          "a sum fits i32");
@@ -232,38 +184,24 @@ void Avx2Dot::addPeriod(Sums &sums, Value codes, Value x, int64_t columns,
       flush(sums, words[i], units[i / 4], i / 2 % 2, i % 2);
 }
 
-void Avx2Dot::addColumns(SmallVector<Value> &words, Value codes, Value x,
+void Avx2Dot::addColumns(SmallVector<Value> &sums, Value codes, Value x,
                          int64_t columns, ArrayRef<int64_t> halves) {
-  const DigitShape &shape = linear.shape;
+  const DecodeShape &shape = *linear.weights.shape;
   for (int64_t block = 0; block < shape.blocks(columns); ++block) {
-    // Vectors by (vector, bits shifted down, half), made when first used.
-    std::map<std::tuple<int64_t, int, int64_t>, Value> vectors;
-    auto vector = [&](int64_t index, int down, int64_t half) {
-      Value &whole = vectors[{index, 0, half}];
-      if (!whole) {
-        int64_t at = (block * shape.vectors() + index) * 64 + half * 32;
-        whole = k.load(lanes.words(), k.offset(codes, at));
-      }
-      Value &shifted = vectors[{index, down, half}];
-      if (!shifted)
-        shifted = down > 0 ? k.shru(whole, down) : k.shl(whole, -down);
-      return shifted;
-    };
+    Value blockCodes = k.offset(codes, block * shape.blockBytes());
+    BlockWords words[2] = {{k, blockCodes, 32},
+                           {k, k.offset(blockCodes, 32), 32}};
     for (const CodeStep &step : codeSteps) {
       Value code[2];
       for (int64_t half : halves)
-        for (const Part &part : step.parts) {
-          Value byte = k.bitcast(byteMask(part.mask, 32), lanes.words());
-          Value bits = k.andi(vector(part.vector, part.down, half), byte);
-          code[half] = code[half] ? k.ori(code[half], bits) : bits;
-        }
+        code[half] = shape.emit(k, step, words[half]);
       for (int64_t plane = 0; plane < linear.planes; ++plane) {
-        int64_t at =
-            plane * linear.planeStride() + block * shape.columns + step.column;
+        int64_t at = plane * linear.planeStride() + block * shape.columns() +
+                     step.column;
         Value activations = broadcastBytes(k.offset(x, at), 8);
         for (int64_t half : halves) {
           Value product = lanes.multiplyBytes(code[half], activations);
-          Value &sum = words[wordIndex(step, plane, half)];
+          Value &sum = sums[wordIndex(step, plane, half)];
           sum = sum ? k.add(sum, product) : product;
         }
       }
@@ -332,7 +270,7 @@ SmallVector<Sums> Avx2Dot::panelSums(ArrayRef<Value> panels,
                                      const PanelPlace &place, int64_t count,
                                      PanelSpan span) {
   // Steps until an i16 could overflow, a power of two that divides the span.
-  int64_t limit = maxWord / pairBound(linear.shape.maxCode());
+  int64_t limit = maxWord / pairBound(linear.weights.shape->largest());
   int64_t spanSteps =
       (span.periods ? periodColumns : span.columns) / stepColumns;
   int64_t steps =
@@ -361,6 +299,11 @@ SmallVector<Sums> Avx2Dot::panelSums(ArrayRef<Value> panels,
     result.push_back(exact);
   }
   return result;
+}
+
+bool lowbit::needsWords(const LinearKernel &linear) {
+  // Two steps of a panel must fit.
+  return 2 * pairBound(linear.weights.shape->largest()) > maxWord;
 }
 
 std::unique_ptr<IntegerDot>

@@ -1,9 +1,9 @@
-//===- LinearAvx2Wide.cpp - Sums by vpmaddwd, codes of 8 bits ---*- C++ -*-===//
+//===- LinearAvx2Wide.cpp - Sums by vpmaddwd, bytes above 63 ----*- C++ -*-===//
 //
-// Codes of 8 bits times 16-bit activations in one instruction: the activations
-// (256·hi + lo, or one plane as it is) are written once per token to scratch as
-// i16, in the order in which the codes become words: of 4 columns, 0 and 2 are
-// the low bytes of a word, 1 and 3 the high ones.
+// Codes of up to 8 bits times 16-bit activations in one instruction: the
+// activations (256·hi + lo, or one plane as it is) are written once per token
+// to scratch as i16, in the order in which the codes become words: of 4
+// columns, 0 and 2 are the low bytes of a word, 1 and 3 the high ones.
 //
 // An i32 holds the sum of 128 columns: 128 · 255 · 32768 < 2^31. Longer sums
 // are kept as 256·hi + lo, which gives the same f: hi and lo stay below 2^24,
@@ -41,7 +41,7 @@ public:
                   int64_t columns) override;
   Sums finish(Sums sums) override;
   int64_t stepBytes() const override { return 128; }
-  void decode(Value codes, Value panel, int64_t columns) override;
+  void storeStep(Value bytes, Value step) override;
   int64_t blockTokens() const override { return slabTokens; }
   void beginSlab(Value firstToken, Value endToken, Value column) override;
   SmallVector<int64_t> tokenCounts(int64_t tiles) const override {
@@ -112,18 +112,25 @@ Sums Avx2WideDot::accumulate(Sums sums, Value codes, Value column,
   assert(columns <= 128 && "an i32 holds the sum");
   Value x = k.element(row, column, 2);
   SmallVector<Value> exact(2);
-  for (int64_t block = 0; block < linear.shape.blocks(columns); ++block)
+  const DecodeShape &shape = *linear.weights.shape;
+  SmallVector<CodeStep> steps = shape.steps(StepCut::Whole);
+  for (int64_t block = 0; block < shape.blocks(columns); ++block) {
+    Value blockCodes = k.offset(codes, block * shape.blockBytes());
     for (int64_t half = 0; half < 2; ++half) {
-      Value code =
-          k.load(lanes.words(), k.offset(codes, block * 64 + half * 32));
-      Value even = k.andi(code, lanes.wordConstant(255));
-      Value odd = k.shru(code, 8);
-      Value xEven = broadcastBytes(k.offset(x, block * 8), 8);
-      Value xOdd = broadcastBytes(k.offset(x, block * 8 + 4), 8);
-      Value sum = k.add(lanes.multiplyWords(even, xEven),
-                        lanes.multiplyWords(odd, xOdd));
-      exact[half] = exact[half] ? k.add(exact[half], sum) : sum;
+      BlockWords words(k, k.offset(blockCodes, half * 32), 32);
+      for (const CodeStep &step : steps) {
+        Value code = shape.emit(k, step, words);
+        Value even = k.andi(code, lanes.wordConstant(255));
+        Value odd = k.shru(code, 8);
+        int64_t at = (block * shape.columns() + step.column) * 2;
+        Value xEven = broadcastBytes(k.offset(x, at), 8);
+        Value xOdd = broadcastBytes(k.offset(x, at + 4), 8);
+        Value sum = k.add(lanes.multiplyWords(even, xEven),
+                          lanes.multiplyWords(odd, xOdd));
+        exact[half] = exact[half] ? k.add(exact[half], sum) : sum;
+      }
     }
+  }
   for (int64_t half = 0; half < 2; ++half)
     addExact(sums, half, exact[half]);
   return sums;
@@ -140,15 +147,10 @@ Sums Avx2WideDot::finish(Sums sums) {
 // From a panel: a step is 64 bytes of even columns, then 64 of odd ones
 //===----------------------------------------------------------------------===//
 
-void Avx2WideDot::decode(Value codes, Value panel, int64_t columns) {
-  VectorType words = k.vectorType(k.getBuilder().getI16Type(), 32);
-  Value lowByte = k.bitcast(k.splat(k.i32(0x00ff00ff)), words);
-  for (int64_t block = 0; block < linear.shape.blocks(columns); ++block) {
-    Value code = k.load(words, k.offset(codes, block * 64));
-    Value step = k.offset(panel, block * stepBytes());
-    k.store(k.andi(code, lowByte), step, 64);
-    k.store(k.shru(code, 8), k.offset(step, 64), 64);
-  }
+void Avx2WideDot::storeStep(Value bytes, Value step) {
+  Value lowByte = k.bitcast(k.splat(k.i32(0x00ff00ff)), bytes.getType());
+  k.store(k.andi(bytes, lowByte), step, 64);
+  k.store(k.shru(bytes, 8), k.offset(step, 64), 64);
 }
 
 void Avx2WideDot::beginSlab(Value firstToken, Value endToken, Value column) {
@@ -226,7 +228,7 @@ SmallVector<Sums> Avx2WideDot::panelSums(ArrayRef<Value> panels,
 }
 
 int64_t lowbit::maxDotScratchBytes(const LinearKernel &linear) {
-  if (linear.format.bits != 8)
+  if (!needsWords(linear))
     return 0;
   return linear.bucket == 1 ? Avx2WideDot::rowBytes(linear)
                             : Avx2WideDot::slabTokens * Avx2WideDot::slabStride;

@@ -43,18 +43,12 @@ private:
   Value dotInWords(Value sum, Value codes, Value activations);
   /// Σ₂ a·b of neighbouring i16 lanes.
   Value multiplyAddWords(Value a, Value b);
-  /// Bits by which a digit is shifted down before it is masked.
-  static int shiftDown(const DigitStep &step) {
-    return step.bits == 1 ? step.position & 4 : 0;
-  }
-  /// log2 of what a unit of the digit's accumulator counts.
-  static int unitLog2(const DigitStep &step) {
-    return step.weightLog2 - (step.position - shiftDown(step));
-  }
-  int64_t slot(const DigitStep &step, int64_t plane, int64_t copy) const;
+  int64_t slot(const CodeStep &step, int64_t plane, int64_t copy) const;
   SmallVector<Sums> joinPlanes(ArrayRef<Value> sums) const;
 
   bool hasInstruction, isWide;
+  /// Of a block.
+  SmallVector<CodeStep> codeSteps;
   /// Distinct values of unitLog2; each has `copies` accumulators per plane, so
   /// that the latency of one dot product is hidden.
   SmallVector<int> units;
@@ -69,9 +63,10 @@ ByteDot::ByteDot(const LinearKernel &linear, KernelBuilder &k,
   const TargetInfo &target = k.getTarget();
   isWide = target.hasAvx512Vnni;
   hasInstruction = target.features.contains("+avx512vnni");
-  for (const DigitStep &step : linear.shape.steps())
-    if (!llvm::is_contained(units, unitLog2(step)))
-      units.push_back(unitLog2(step));
+  codeSteps = linear.weights.shape->steps(StepCut::InPlace);
+  for (const CodeStep &step : codeSteps)
+    if (!llvm::is_contained(units, step.unitLog2))
+      units.push_back(step.unitLog2);
   int64_t chains = units.size() * linear.planes;
   if (isWide && chains < 8)
     copies = 8 / chains;
@@ -139,9 +134,8 @@ Value ByteDot::dotInWords(Value sum, Value codes, Value activations) {
 // In place
 //===----------------------------------------------------------------------===//
 
-int64_t ByteDot::slot(const DigitStep &step, int64_t plane,
-                      int64_t copy) const {
-  int64_t unit = llvm::find(units, unitLog2(step)) - units.begin();
+int64_t ByteDot::slot(const CodeStep &step, int64_t plane, int64_t copy) const {
+  int64_t unit = llvm::find(units, step.unitLog2) - units.begin();
   return (unit * linear.planes + plane) * copies + copy;
 }
 
@@ -151,30 +145,20 @@ Sums ByteDot::start() {
 
 Sums ByteDot::accumulate(Sums sums, Value codes, Value column,
                          int64_t columns) {
-  const DigitShape &shape = linear.shape;
+  const DecodeShape &shape = *linear.weights.shape;
   VectorType bytes = k.vectorType(k.getBuilder().getI8Type(), 64);
   Value x = k.offset(row, column);
   SmallVector<int64_t> used(units.size());
   for (int64_t block = 0; block < shape.blocks(columns); ++block) {
-    SmallVector<Value> vectors;
-    for (int64_t v = 0; v < shape.vectors(); ++v)
-      vectors.push_back(k.load(
-          k.i32x16(), k.offset(codes, (block * shape.vectors() + v) * 64)));
-    for (const DigitStep &step : shape.steps()) {
-      Value code = vectors[step.vector];
-      int down = shiftDown(step);
-      if (down)
-        code = k.shru(code, down);
-      int mask = ((1 << step.bits) - 1) << (step.position - down);
-      if (mask != 0xff)
-        code = k.andi(code, k.bitcast(byteMask(mask, 64), k.i32x16()));
-      code = k.bitcast(code, bytes);
+    BlockWords words(k, k.offset(codes, block * shape.blockBytes()), 64);
+    for (const CodeStep &step : codeSteps) {
+      Value code = k.bitcast(shape.emit(k, step, words), bytes);
       int64_t unit = slot(step, 0, 0) / (linear.planes * copies);
       int64_t copy = used[unit]++ % copies;
       for (int64_t plane = 0; plane < linear.planes; ++plane) {
         Value &sum = sums[slot(step, plane, copy)];
-        int64_t at =
-            plane * linear.planeStride() + block * shape.columns + step.column;
+        int64_t at = plane * linear.planeStride() + block * shape.columns() +
+                     step.column;
         sum = dot(sum, code, broadcastBytes(k.offset(x, at), 16));
       }
     }

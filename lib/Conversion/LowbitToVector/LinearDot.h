@@ -14,8 +14,10 @@
 // multiplies them with the activations of several tokens. It may read whole
 // steps beyond the last column: activations are 0 there.
 //
-// A family is a file: LinearByteDot.cpp (AVX-512 VNNI, NEON and portable
-// vectors), LinearAvx2.cpp (digits up to 7 bits), LinearAvx2Wide.cpp (8 bits).
+// What codes are in words is the affair of a DecodeShape; a family asks it for
+// the bytes of steps. A family is a file: LinearByteDot.cpp (AVX-512 VNNI, NEON
+// and portable vectors), LinearAvx2.cpp (bytes up to 63), LinearAvx2Wide.cpp
+// (larger ones).
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_CONVERSION_LOWBITTOVECTOR_LINEARDOT_H
@@ -93,8 +95,8 @@ protected:
   Value activation(Value token, Value column);
   /// One i32 from memory in every one of `lanes` lanes, as bytes.
   Value broadcastBytes(Value pointer, int64_t lanes);
-  /// `byte` in `bytes` lanes of i8.
-  Value byteMask(int byte, int64_t bytes);
+  /// Writes the 64 bytes of a step to the panel.
+  virtual void storeStep(Value bytes, Value step);
 
   const LinearKernel &linear;
   KernelBuilder &k;
@@ -107,6 +109,9 @@ protected:
 std::unique_ptr<IntegerDot> createIntegerDot(const LinearKernel &linear,
                                              KernelBuilder &k,
                                              const LinearArguments &arguments);
+
+/// Whether bytes are too large for sums in i16 (LinearAvx2Wide).
+bool needsWords(const LinearKernel &linear);
 
 // Families. LinearAvx2Wide multiplies 16-bit codes with 16-bit activations.
 std::unique_ptr<IntegerDot> createByteDot(const LinearKernel &linear,

@@ -29,17 +29,13 @@ static void readWeight(KernelParameters &parameters, LinearKernel &linear) {
     linear.weightType = element;
     return;
   }
-  auto format = dyn_cast<IntAttr>(type.getEncoding());
-  if (!format)
-    return parameters.report(
-        "type", "no kernel decodes this format; known: #lowbit.int");
-  linear.format = format.getFormat();
-  std::optional<TileGeometry> geometry =
-      tileGeometry(linear.format, linear.outputs, linear.inputs);
-  if (!geometry)
-    return parameters.report("type", "is too large");
-  linear.geometry = *geometry;
-  linear.shape = DigitShape::get(linear.format);
+  FormatInterface format = getFormat(type);
+  FailureOr<GroupedWeights> weights = failure();
+  if (format)
+    weights = GroupedWeights::get(format, linear.outputs, linear.inputs);
+  if (failed(weights))
+    return parameters.report("type", "no kernel decodes this format");
+  linear.weights = *weights;
 }
 
 static void readActivation(KernelParameters &parameters, LinearKernel &linear) {
@@ -83,25 +79,25 @@ FailureOr<LinearKernel> LinearKernel::get(KernelOp kernel) {
 
 int64_t LinearKernel::tileBytes() const {
   if (isInteger())
-    return geometry.tileBytes;
+    return weights.geometry.tileBytes;
   int64_t bytes = inputs * tileRows * (weightType.getIntOrFloatBitWidth() / 8);
   return (bytes + tileAlignment - 1) / tileAlignment * tileAlignment;
 }
 
 int64_t LinearKernel::sumCount() const {
   if (!isRowScaled())
-    return geometry.groups;
+    return weights.geometry.groups;
   return (inputs + slabColumns - 1) / slabColumns;
 }
 
 int64_t LinearKernel::sumColumns() const {
-  return isRowScaled() ? slabColumns : format.group;
+  return isRowScaled() ? slabColumns : weights.group;
 }
 
 bool LinearKernel::combinesPlanes() const {
   constexpr int64_t maxActivation = 32639;
   return planes == 2 &&
-         sumColumns() * shape.maxCode() * maxActivation <= INT32_MAX;
+         sumColumns() * weights.shape->largest() * maxActivation <= INT32_MAX;
 }
 
 //===----------------------------------------------------------------------===//

@@ -10,7 +10,7 @@
 #ifndef LOWBIT_CONVERSION_LOWBITTOVECTOR_LINEARKERNEL_H
 #define LOWBIT_CONVERSION_LOWBITTOVECTOR_LINEARKERNEL_H
 
-#include "DigitShape.h"
+#include "GroupedWeights.h"
 #include "lowbit/Conversion/KernelFamilies.h"
 
 namespace lowbit {
@@ -27,9 +27,7 @@ struct LinearKernel {
   /// Element type of float weights; null for integers.
   mlir::Type weightType;
   /// Integers only.
-  IntegerFormat format;
-  DigitShape shape;
-  TileGeometry geometry;
+  GroupedWeights weights;
   /// Planes of signed bytes of the activations: 2, 1, or 0 for f32.
   int64_t planes = 0;
   /// Smallest token count that the kernel is for: 1, 2 or 32, named 1, 16, 32.
@@ -44,7 +42,7 @@ struct LinearKernel {
 
   bool isInteger() const { return !weightType; }
   /// One group for the whole row.
-  bool isRowScaled() const { return isInteger() && format.group == 0; }
+  bool isRowScaled() const { return isInteger() && weights.group == 0; }
   int64_t tiles() const { return (outputs + tileRows - 1) / tileRows; }
   /// Bytes of a tile of weights, either kind.
   int64_t tileBytes() const;

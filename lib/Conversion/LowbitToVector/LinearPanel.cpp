@@ -71,7 +71,7 @@ private:
   Value panel(int64_t index) {
     return at(scratch.panels + index * PanelScratch::panelBytes);
   }
-  bool isStored() const { return linear.format.offset == Offset::Stored; }
+  bool isStored() const { return linear.weights.hasStoredZeros(); }
 
   const LinearKernel &linear;
   KernelBuilder &k;
@@ -93,8 +93,8 @@ private:
 static constexpr int64_t pieceColumns = 32;
 
 void PanelWalk::decodeColumns(Value codes, Value panel, int64_t count) {
-  int64_t pieceBytes =
-      linear.shape.blocks(pieceColumns) * linear.geometry.blockBytes;
+  int64_t pieceBytes = linear.weights.shape->blocks(pieceColumns) *
+                       linear.weights.geometry.blockBytes;
   int64_t panelBytes = pieceColumns / stepColumns * dot->stepBytes();
   int64_t pieces = count / pieceColumns;
   k.forLoop(k.index(0), k.index(pieces), 1, [&](Value piece) {
@@ -108,9 +108,10 @@ void PanelWalk::decodeColumns(Value codes, Value panel, int64_t count) {
 
 void PanelWalk::decodeGroup(Value tile, Value group, int64_t index,
                             int64_t count) {
-  const TileGeometry &geometry = linear.geometry;
+  const TileGeometry &geometry = linear.weights.geometry;
   Value codes = k.element(tile, group, geometry.groupBytes);
-  int64_t codesBytes = linear.shape.blocks(count) * geometry.blockBytes;
+  int64_t codesBytes =
+      linear.weights.shape->blocks(count) * geometry.blockBytes;
   Value first = k.mul(slab, k.index(slabColumns / geometry.groupColumns));
   Value inSlab = k.sub(group, first);
   int64_t panelBytes = geometry.groupColumns / stepColumns * dot->stepBytes();
@@ -128,7 +129,7 @@ void PanelWalk::decodeTile(Value tile, int64_t index) {
       k.compare(arith::CmpIPredicate::eq, slab,
                 k.index((linear.inputs + slabColumns - 1) / slabColumns - 1));
   if (!linear.isRowScaled()) {
-    int64_t group = linear.format.group;
+    int64_t group = linear.weights.group;
     int64_t fullGroups = linear.inputs / group;
     Value first = k.mul(slab, k.index(slabColumns / group));
     Value end = minimum(k.add(first, k.index(slabColumns / group)),
@@ -140,8 +141,8 @@ void PanelWalk::decodeTile(Value tile, int64_t index) {
                [&] { decodeGroup(tile, k.index(fullGroups), index, ragged); });
     return;
   }
-  int64_t slabBytes =
-      linear.shape.blocks(slabColumns) * linear.geometry.blockBytes;
+  int64_t slabBytes = linear.weights.shape->blocks(slabColumns) *
+                      linear.weights.geometry.blockBytes;
   Value codes = k.element(tile, slab, slabBytes);
   int64_t rest = linear.inputs % slabColumns;
   if (rest == 0)
@@ -153,7 +154,7 @@ void PanelWalk::decodeTile(Value tile, int64_t index) {
         isLast, [&] { decodeColumns(codes, panel(index), rest); },
         [&] { decodeColumns(codes, panel(index), slabColumns); });
   if (isStored())
-    k.store(steps.zeros(k.offset(tile, linear.geometry.group(0).zeros)),
+    k.store(steps.zeros(k.offset(tile, linear.weights.geometry.group(0).zeros)),
             at(scratch.zeros + index * PanelScratch::groupsBytes), 64);
 }
 
@@ -164,11 +165,12 @@ void PanelWalk::decodeTile(Value tile, int64_t index) {
 /// Partial sums of the slab, entry tile · count + token.
 SmallVector<Value> PanelWalk::groupedPartials(Value token, int64_t joint,
                                               int64_t count) {
-  int64_t group = linear.format.group;
+  int64_t group = linear.weights.group;
   int64_t tokenSums = linear.planes * linear.sumCount() * 4;
   Value firstGroup = k.mul(slab, k.index(slabColumns / group));
-  Value end = minimum(k.index(slabColumns / group),
-                      k.sub(k.index(linear.geometry.groups), firstGroup));
+  Value end =
+      minimum(k.index(slabColumns / group),
+              k.sub(k.index(linear.weights.geometry.groups), firstGroup));
   Value sums = steps.sums(token, firstGroup);
   SmallVector<Value> initial(joint * count, k.zero(k.f32x16()));
   return k.forLoop(
@@ -294,8 +296,8 @@ void PanelWalk::emitItem(Value firstTile, Value tileCount, int64_t joint) {
       Value index = k.add(firstTile, tile);
       Value totals = totalsOf(tile), rowScales;
       if (linear.isRowScaled())
-        rowScales = steps.scales(
-            k.offset(steps.tile(index), linear.geometry.group(0).scales));
+        rowScales = steps.scales(k.offset(
+            steps.tile(index), linear.weights.geometry.group(0).scales));
       k.forLoop(firstToken, endToken, 1, [&](Value token) {
         Value i = k.sub(token, firstToken);
         Value total = k.load(k.f32x16(), k.element(totals, i, 64), 64);

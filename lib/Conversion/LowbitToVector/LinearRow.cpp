@@ -56,22 +56,23 @@ void RowWalk::prefetch(Value codes, int64_t bytes) {
 
 Value RowWalk::addGroup(Value tile, Value group, Value partial,
                         int64_t columns) {
-  const TileGeometry &geometry = linear.geometry;
+  const TileGeometry &geometry = linear.weights.geometry;
   Value column = k.mul(group, k.index(geometry.groupColumns));
   Value codes = k.element(tile, group, geometry.groupBytes);
-  int64_t codesBytes = linear.shape.blocks(columns) * geometry.blockBytes;
+  int64_t codesBytes =
+      linear.weights.shape->blocks(columns) * geometry.blockBytes;
   prefetch(codes, codesBytes + geometry.scalesBytes + geometry.zerosBytes);
   Sums exact =
       dot->finish(dot->accumulate(dot->start(), codes, column, columns));
   Value zeros;
-  if (linear.format.offset == Offset::Stored)
+  if (linear.weights.hasStoredZeros())
     zeros = steps.zeros(k.offset(codes, codesBytes + geometry.scalesBytes));
   Value f = steps.toFloat(exact, steps.sums(token, group), zeros);
   return k.fma(f, steps.scales(k.offset(codes, codesBytes)), partial);
 }
 
 Value RowWalk::groupedTotal(Value tile) {
-  int64_t columns = linear.format.group;
+  int64_t columns = linear.weights.group;
   int64_t slabGroups = slabColumns / columns;
   int64_t fullGroups = linear.inputs / columns;
   int64_t slabs = fullGroups / slabGroups;
@@ -105,8 +106,8 @@ Value RowWalk::groupedTotal(Value tile) {
 
 Value RowWalk::addSlab(Value tile, Value slab, Value zeros, Value total,
                        int64_t columns) {
-  const DigitShape &shape = linear.shape;
-  int64_t bytesPerColumn = shape.vectors() * 64 / shape.columns;
+  const DecodeShape &shape = *linear.weights.shape;
+  int64_t bytesPerColumn = shape.blockBytes() / shape.columns();
   Value firstColumn = k.mul(slab, k.index(slabColumns));
   Value codes = k.element(tile, firstColumn, bytesPerColumn);
   Sums sums = dot->start();
@@ -148,9 +149,9 @@ void RowWalk::emitTile(Value index) {
   Value tile = steps.tile(index);
   if (!linear.isRowScaled())
     return steps.writeRow(token, index, groupedTotal(tile), Value());
-  GroupPlace place = linear.geometry.group(0);
+  GroupPlace place = linear.weights.geometry.group(0);
   Value zeros;
-  if (linear.format.offset == Offset::Stored)
+  if (linear.weights.hasStoredZeros())
     zeros = steps.zeros(k.offset(tile, place.zeros));
   Value total = rowTotal(tile, zeros);
   steps.writeRow(token, index, total,

@@ -11,56 +11,15 @@ LinearSteps::LinearSteps(const LinearKernel &linear, KernelBuilder &k,
     : linear(linear), k(k), arguments(arguments) {
   if (!linear.isInteger())
     return;
-  bool isHalf = linear.format.offset == Offset::Half;
-  if (linear.format.hasFactor()) {
-    int64_t trailer = linear.geometry.tiles * linear.geometry.tileBytes;
-    factor = k.load(k.getBuilder().getF32Type(),
-                    k.offset(arguments.weight, trailer));
-    if (isHalf)
-      factor = k.mul(factor, k.f32(0.5f));
-  } else if (isHalf) {
-    factor = k.f32(0.5f);
+  factor = linear.weights.factor(k, arguments.weight);
+  if (linear.weights.unit != 1) {
+    Value unit = k.f32(linear.weights.unit);
+    factor = factor ? k.mul(factor, unit) : unit;
   }
 }
 
 Value LinearSteps::tile(Value index) {
   return k.element(arguments.weight, index, linear.tileBytes());
-}
-
-Value LinearSteps::scales(Value pointer) {
-  OpBuilder &builder = k.getBuilder();
-  if (linear.format.scale == ScaleType::F16)
-    return k.f16ToF32(k.load(k.vectorType(builder.getI16Type()), pointer));
-  Value codes = k.load(k.vectorType(builder.getI8Type()), pointer);
-  if (!k.getTarget().hasF16Conversion)
-    return k.e4m3ToF32(codes);
-  // Moved to f16's place the code is scale · 2^-8, subnormals included, and the
-  // conversion of f16 subnormals is fast where that of f32 subnormals is not.
-  Value moved = k.shl(k.extend(codes, builder.getI16Type(), false), 7);
-  return k.mul(k.f16ToF32(moved), k.splat(k.f32(256.0f)));
-}
-
-Value LinearSteps::zeros(Value pointer) {
-  OpBuilder &builder = k.getBuilder();
-  int bits = linear.format.bits;
-  if (bits == 8)
-    return k.extend(k.load(k.vectorType(builder.getI8Type()), pointer),
-                    builder.getI32Type(), /*isSigned=*/false);
-  // Eight lanes are b bytes: lanes 0…7 from one word, 8…15 from the one that
-  // starts b bytes on.
-  SmallVector<int32_t> shifts, isHigh;
-  for (int lane = 0; lane < 16; ++lane) {
-    shifts.push_back(lane % 8 * bits);
-    isHigh.push_back(lane < 8 ? 0 : -1);
-  }
-  Value low = k.splat(k.load(builder.getI32Type(), pointer));
-  Value high = k.splat(k.load(builder.getI32Type(), k.offset(pointer, bits)));
-  Value isLow = k.compare(arith::CmpIPredicate::eq, k.constant(isHigh),
-                          k.zero(k.i32x16()));
-  Value word = k.select(isLow, low, high);
-  Value shifted =
-      arith::ShRUIOp::create(builder, k.getLoc(), word, k.constant(shifts));
-  return k.andi(shifted, k.splat(k.i32((1 << bits) - 1)));
 }
 
 Value LinearSteps::sums(Value token, Value index) {
@@ -71,7 +30,7 @@ Value LinearSteps::sums(Value token, Value index) {
 
 Value LinearSteps::toFloat(const Sums &exact, Value sums, Value zeros) {
   Type i32 = k.getBuilder().getI32Type();
-  int bits = linear.format.bits;
+  const GroupedWeights &weights = linear.weights;
   SmallVector<Value> plain;
   for (int64_t plane = 0; plane < linear.planes; ++plane)
     plain.push_back(k.load(i32, k.offset(sums, plane * linear.sumCount() * 4)));
@@ -80,19 +39,12 @@ Value LinearSteps::toFloat(const Sums &exact, Value sums, Value zeros) {
 
   SmallVector<Value> parts;
   for (auto [sum, activations] : llvm::zip_equal(exact, plain)) {
-    Value whole = sum, offset;
-    switch (linear.format.offset) {
-    case Offset::Integer: // Σ c·q − 2^(b−1) Σ q
-      offset = k.splat(k.shl(activations, bits - 1));
-      break;
-    case Offset::Half: // 2 Σ c·q − (2^b − 1) Σ q
-      whole = k.shl(sum, 1);
-      offset = k.splat(k.mul(activations, k.i32((1 << bits) - 1)));
-      break;
-    case Offset::Stored:
-      offset = k.mul(zeros, k.splat(activations));
-      break;
-    }
+    Value whole = sum;
+    if (weights.multiplier != 1)
+      whole = k.mul(sum, k.splat(k.i32(weights.multiplier)));
+    Value offset = weights.hasStoredZeros()
+                       ? k.mul(zeros, k.splat(activations))
+                       : k.splat(k.mul(activations, k.i32(weights.zero)));
     parts.push_back(k.toF32(k.sub(whole, offset)));
   }
   if (parts.size() == 1)

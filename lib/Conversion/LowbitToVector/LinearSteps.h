@@ -21,14 +21,14 @@ public:
   /// Start of a tile of weights.
   Value tile(Value index);
   /// 16 scales stored at `pointer`, f32.
-  Value scales(Value pointer);
-  /// 16 stored zero points of b bits at `pointer`, i32.
-  Value zeros(Value pointer);
+  Value scales(Value pointer) { return linear.weights.scales(k, pointer); }
+  /// 16 stored zero points at `pointer`, i32.
+  Value zeros(Value pointer) { return linear.weights.zeros(k, pointer); }
   /// Pointer to the sum of plane 0 of `token`, of group or slab `index`.
   Value sums(Value token, Value index);
-  /// f: the zero point taken off the exact sums Σ c·q (for `half` also the
-  /// factor 2 put on), and the planes joined. `sums` points at the sum of
-  /// plane 0; `zeros` is null where they are not stored.
+  /// f: the exact sums Σ u·q times the multiplier, the zero point taken off,
+  /// and the planes joined. `sums` points at the sum of plane 0; `zeros` is
+  /// null where they are not stored.
   Value toFloat(const Sums &exact, Value sums, Value zeros);
   /// y of one token and one tile from the total: scales, bias, residual, store
   /// of the rows that exist. `rowScales` is null for groups; both factors are
@@ -39,7 +39,7 @@ private:
   const LinearKernel &linear;
   KernelBuilder &k;
   const LinearArguments &arguments;
-  Value factor; ///< F' (f32), or null where it is 1
+  Value factor; ///< F' = F · unit (f32), or null where it is 1
 };
 
 } // namespace lowbit

@@ -1,0 +1,165 @@
+//===- DecodeShape.cpp - Packed words to bytes ------------------*- C++ -*-===//
+
+#include "DecodeShape.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
+#include <algorithm>
+#include <cassert>
+
+using namespace mlir;
+using namespace lowbit;
+
+DecodeShape::~DecodeShape() = default;
+
+Value BlockWords::get(int64_t index, int down) {
+  VectorType words = k.vectorType(k.getBuilder().getI16Type(), bytes / 2);
+  Value &whole = made[{index, 0}];
+  if (!whole)
+    whole = k.load(words, k.offset(pointer, index * 64));
+  Value &shifted = made[{index, down}];
+  if (!shifted)
+    shifted = down > 0 ? k.shru(whole, down) : k.shl(whole, -down);
+  return shifted;
+}
+
+int64_t CodeStep::largestIndex() const {
+  int64_t bits = 0;
+  for (const CodePart &part : parts)
+    bits |= part.mask;
+  return bits;
+}
+
+//===----------------------------------------------------------------------===//
+// Digits
+//===----------------------------------------------------------------------===//
+
+DigitShape::DigitShape(int bits) : bits(bits) {
+  blockColumns = lowbit::blockColumns(bits);
+  if (bits == 3)
+    planes = {{/*bits=*/2, /*vectors=*/2, /*weightLog2=*/1},
+              {/*bits=*/1, /*vectors=*/1, /*weightLog2=*/0}};
+  else
+    planes = {{bits, /*vectors=*/1, /*weightLog2=*/0}};
+  assert(vectors() * 64 == lowbit::blockBytes(bits) &&
+         "the planes are the block");
+}
+
+int64_t DigitShape::vectors() const {
+  int64_t count = 0;
+  for (const DigitPlane &plane : planes)
+    count += plane.vectors;
+  return count;
+}
+
+/// Bits by which a digit is shifted down where it does not form a whole code.
+static int shiftDown(StepCut cut, int position, int bits) {
+  if (cut == StepCut::InPlace)
+    return bits == 1 ? position & 4 : 0;
+  int down = position / (2 * bits) * (2 * bits);
+  int mask = ((1 << bits) - 1) << (position - down);
+  return mask > 63 ? position : down;
+}
+
+SmallVector<CodeStep> DigitShape::steps(StepCut cut) const {
+  // Digits of several planes are joined where codes are so small that i16 holds
+  // the sums of a block, which halves the multiplications; else each digit is a
+  // step of its own.
+  bool isJoined =
+      cut == StepCut::Whole || (cut == StepCut::Small && planes.size() > 1 &&
+                                blockColumns / 4 * 256 * largest() <= 32767);
+  SmallVector<CodeStep> steps;
+  if (isJoined)
+    for (int64_t column = 0; column < blockColumns; column += 4)
+      steps.push_back({column, 0, {}});
+  int64_t first = 0;
+  for (const DigitPlane &plane : planes) {
+    int64_t perVector = 32 / plane.bits;
+    assert(plane.vectors * perVector == blockColumns &&
+           "every plane covers all columns of the block");
+    int mask = (1 << plane.bits) - 1;
+    for (int64_t column = 0; column < blockColumns; column += 4) {
+      int64_t vector = first + column / perVector;
+      int position = column % perVector / 4 * plane.bits;
+      if (isJoined) {
+        steps[column / 4].parts.push_back(
+            {vector, position - plane.weightLog2, mask << plane.weightLog2});
+        continue;
+      }
+      int down = shiftDown(cut, position, plane.bits);
+      int up = position - down;
+      steps.push_back(
+          {column, plane.weightLog2 - up, {{vector, down, mask << up}}});
+    }
+    first += plane.vectors;
+  }
+  return steps;
+}
+
+int64_t DigitShape::largestByte(const CodeStep &step) const {
+  return step.largestIndex();
+}
+
+Value DigitShape::emit(KernelBuilder &k, const CodeStep &step,
+                       BlockWords &words) const {
+  Value code;
+  for (const CodePart &part : step.parts) {
+    Value bits = words.get(part.vector, part.down);
+    if (part.mask != 0xff) {
+      SmallVector<int8_t> mask(words.vectorBytes(),
+                               static_cast<int8_t>(part.mask));
+      bits = k.andi(bits, k.bitcast(k.constant(mask), bits.getType()));
+    }
+    code = code ? k.ori(code, bits) : bits;
+  }
+  return code;
+}
+
+/// 16 lanes of which each word takes an equal share.
+static Value spread(KernelBuilder &k, ArrayRef<Value> words) {
+  if (words.size() == 1)
+    return k.splat(words[0]);
+  Value vector = k.zero(k.i32x16());
+  int64_t share = 16 / words.size();
+  for (int64_t i = 0; i < 16; ++i)
+    vector = vector::InsertOp::create(k.getBuilder(), k.getLoc(),
+                                      words[i / share], vector, i);
+  return vector;
+}
+
+Value DigitShape::row(KernelBuilder &k, Value codes, Value lane, Value pair,
+                      int64_t first, int64_t lanes) const {
+  // The pair is whole blocks, or the block is the pair.
+  Value start =
+      k.element(codes, pair, pairColumns / blockColumns * blockBytes());
+  start = k.element(start, lane, 4);
+  Type i32 = k.getBuilder().getI32Type();
+  Value code;
+  int64_t planeVector = 0;
+  for (const DigitPlane &plane : planes) {
+    // Columns 4j + b of a word lie in byte b, at digit j.
+    int64_t perWord = 32 / plane.bits;
+    SmallVector<Value> words;
+    for (int64_t column = 0; column < 16; column += perWord) {
+      int64_t at = first + column;
+      int64_t vector = at / blockColumns * vectors() + planeVector +
+                       at % blockColumns / perWord;
+      words.push_back(column < lanes ? k.load(i32, k.offset(start, vector * 64))
+                                     : k.i32(0));
+    }
+    SmallVector<int32_t> shifts;
+    for (int64_t i = 0; i < 16; ++i)
+      shifts.push_back(8 * (i % 4) + (first + i) % perWord / 4 * plane.bits);
+    Value digit = arith::ShRUIOp::create(k.getBuilder(), k.getLoc(),
+                                         spread(k, words), k.constant(shifts));
+    digit = k.andi(digit, k.splat(k.i32((1 << plane.bits) - 1)));
+    if (plane.weightLog2)
+      digit = k.shl(digit, plane.weightLog2);
+    code = code ? k.ori(code, digit) : digit;
+    planeVector += plane.vectors;
+  }
+  return code;
+}
+
+std::shared_ptr<const DecodeShape>
+lowbit::makeDecodeShape(const IntegerFormat &format) {
+  return std::make_shared<DigitShape>(format.bits);
+}

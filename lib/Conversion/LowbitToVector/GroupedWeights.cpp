@@ -1,0 +1,89 @@
+//===- GroupedWeights.cpp - Integer weights with scales ---------*- C++ -*-===//
+
+#include "GroupedWeights.h"
+
+using namespace mlir;
+using namespace lowbit;
+
+FailureOr<GroupedWeights> GroupedWeights::get(FormatInterface format,
+                                              int64_t rows, int64_t columns) {
+  FormatPtr stored = format.getWeightFormat();
+  const IntegerFormat *integers = stored->integers();
+  if (!integers)
+    return failure();
+  std::optional<TileGeometry> geometry = tileGeometry(*integers, rows, columns);
+  if (!geometry)
+    return failure();
+  GroupedWeights weights;
+  weights.shape = makeDecodeShape(*integers);
+  weights.geometry = *geometry;
+  weights.group = integers->group;
+  weights.scale = integers->scale;
+  weights.hasFactor = integers->hasFactor();
+  switch (integers->offset) {
+  case Offset::Integer:
+    weights.zero = 1 << (integers->bits - 1);
+    break;
+  case Offset::Half:
+    weights.multiplier = 2;
+    weights.zero = (1 << integers->bits) - 1;
+    weights.unit = 0.5f;
+    break;
+  case Offset::Stored:
+    weights.zeroBits = integers->bits;
+    break;
+  }
+  return weights;
+}
+
+Value GroupedWeights::scales(KernelBuilder &k, Value pointer) const {
+  OpBuilder &builder = k.getBuilder();
+  if (scale == ScaleType::F16)
+    return k.f16ToF32(k.load(k.vectorType(builder.getI16Type()), pointer));
+  Value codes = k.load(k.vectorType(builder.getI8Type()), pointer);
+  if (!k.getTarget().hasF16Conversion)
+    return k.e4m3ToF32(codes);
+  // Moved to f16's place the code is scale · 2^-8, subnormals included, and the
+  // conversion of f16 subnormals is fast where that of f32 subnormals is not.
+  Value moved = k.shl(k.extend(codes, builder.getI16Type(), false), 7);
+  return k.mul(k.f16ToF32(moved), k.splat(k.f32(256.0f)));
+}
+
+Value GroupedWeights::scaleOf(KernelBuilder &k, Value pointer,
+                              Value lane) const {
+  OpBuilder &builder = k.getBuilder();
+  if (scale == ScaleType::F16)
+    return k.f16ToF32(
+        k.load(builder.getI16Type(), k.element(pointer, lane, 2)));
+  return k.e4m3ToF32(k.load(builder.getI8Type(), k.offset(pointer, lane)));
+}
+
+Value GroupedWeights::zeros(KernelBuilder &k, Value pointer) const {
+  OpBuilder &builder = k.getBuilder();
+  int bits = zeroBits;
+  if (bits == 8)
+    return k.extend(k.load(k.vectorType(builder.getI8Type()), pointer),
+                    builder.getI32Type(), /*isSigned=*/false);
+  // Eight lanes are b bytes: lanes 0…7 from one word, 8…15 from the one that
+  // starts b bytes on.
+  SmallVector<int32_t> shifts, isHigh;
+  for (int lane = 0; lane < 16; ++lane) {
+    shifts.push_back(lane % 8 * bits);
+    isHigh.push_back(lane < 8 ? 0 : -1);
+  }
+  Value low = k.splat(k.load(builder.getI32Type(), pointer));
+  Value high = k.splat(k.load(builder.getI32Type(), k.offset(pointer, bits)));
+  Value isLow = k.compare(arith::CmpIPredicate::eq, k.constant(isHigh),
+                          k.zero(k.i32x16()));
+  Value word = k.select(isLow, low, high);
+  Value shifted =
+      arith::ShRUIOp::create(builder, k.getLoc(), word, k.constant(shifts));
+  return k.andi(shifted, k.splat(k.i32((1 << bits) - 1)));
+}
+
+Value GroupedWeights::factor(KernelBuilder &k, Value weight) const {
+  if (!hasFactor)
+    return Value();
+  int64_t trailer = geometry.tiles * geometry.tileBytes;
+  return k.load(k.getBuilder().getF32Type(), k.offset(weight, trailer));
+}

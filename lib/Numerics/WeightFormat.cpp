@@ -1,0 +1,150 @@
+//===- WeightFormat.cpp - What every stored format offers -------*- C++ -*-===//
+#include "lowbit/Numerics/WeightFormat.h"
+
+#include "FormatFamily.h"
+
+#include <algorithm>
+#include <cassert>
+
+namespace lowbit {
+
+TileEncoder::~TileEncoder() = default;
+WeightFormat::~WeightFormat() = default;
+
+std::optional<Defect> TileEncoder::scan(const TileInput &, TensorScan &) {
+  assert(false && "this format needs no scan");
+  return std::nullopt;
+}
+
+int64_t WeightFormat::tileRows() const { return 16; }
+
+int64_t WeightFormat::laneBytes() const { return 4; }
+
+std::string WeightFormat::whyNoSolver(const std::string &) const {
+  std::string text = "it is made by ";
+  std::vector<std::string> names = solvers();
+  for (size_t i = 0; i < names.size(); ++i)
+    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+  return text;
+}
+
+TensorFacts WeightFormat::facts(const TensorScan &) const { return {}; }
+
+void WeightFormat::writeTrailer(const TensorFacts &, uint8_t *) const {}
+
+std::vector<GivenTensor> WeightFormat::givenTensors(int64_t) const {
+  return {};
+}
+
+std::optional<Defect>
+WeightFormat::encodeGiven(const std::vector<const uint8_t *> &,
+                          const TileInput &, const float *, uint8_t *,
+                          ErrorSums &) const {
+  assert(false && "this format cannot be given");
+  return std::nullopt;
+}
+
+std::optional<Defect>
+WeightFormat::givenFacts(const std::vector<const uint8_t *> &,
+                         TensorFacts &) const {
+  return std::nullopt;
+}
+
+std::optional<Defect> WeightFormat::readTrailer(const uint8_t *,
+                                                TensorFacts &) const {
+  return std::nullopt;
+}
+
+std::optional<Defect> WeightFormat::decode(const uint8_t *bytes, int64_t rows,
+                                           int64_t columns, int64_t firstRow,
+                                           const TensorFacts &facts,
+                                           float *values) const {
+  StepTile tile;
+  if (std::optional<Defect> defect =
+          unpack(bytes, rows, columns, firstRow, tile))
+    return defect;
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t k = 0; k < columns; ++k) {
+      float step = tile.steps[static_cast<size_t>(r * columns + k)];
+      float scale = tile.scales[static_cast<size_t>(r * tile.groups +
+                                                    k / tile.groupColumns)];
+      values[r * columns + k] = ((step * tile.unit) * scale) * facts.factor;
+    }
+  return std::nullopt;
+}
+
+double completeBits(const StoredSize &size, int64_t rows, int64_t columns) {
+  return 8.0 * static_cast<double>(size.bytes) /
+         (static_cast<double>(rows) * static_cast<double>(columns));
+}
+
+void ErrorSums::add(const ErrorSums &other) {
+  error += other.error;
+  energy += other.energy;
+  weightedError += other.weightedError;
+  weightedEnergy += other.weightedEnergy;
+}
+
+void TensorScan::merge(const TensorScan &other) {
+  largest = std::max(largest, other.largest);
+}
+
+//===----------------------------------------------------------------------===//
+// Names
+//===----------------------------------------------------------------------===//
+
+static const FormatFamily *const families[] = {&integerFamily};
+
+int64_t parseCount(const std::string &text) {
+  if (text.empty() || text.size() > 6 || (text[0] == '0' && text.size() > 1))
+    return -1;
+  int64_t value = 0;
+  for (char c : text) {
+    if (c < '0' || c > '9')
+      return -1;
+    value = 10 * value + (c - '0');
+  }
+  return value;
+}
+
+int64_t parseGroupWord(const std::string &word) {
+  if (word == "row")
+    return 0;
+  int64_t group = word[0] == 'g' ? parseCount(word.substr(1)) : -1;
+  return group == 0 ? -1 : group;
+}
+
+std::string formatSyntax() {
+  std::string text;
+  for (const FormatFamily *family : families)
+    text += (text.empty() ? "" : " or ") + std::string(family->syntax);
+  return text;
+}
+
+FormatPtr findFormat(const std::string &name, std::string &why) {
+  NameWords words(1);
+  for (char c : name) {
+    if (c == '-')
+      words.emplace_back();
+    else
+      words.back() += c;
+  }
+  bool isWhole = std::none_of(words.begin(), words.end(),
+                              [](const std::string &w) { return w.empty(); });
+  std::string reason;
+  for (const FormatFamily *family : families) {
+    if (!isWhole || !family->owns(words[0]))
+      continue;
+    if (FormatPtr format = family->parse(words, reason))
+      return format;
+    if (!reason.empty()) {
+      why = "is not possible: " + reason;
+      return nullptr;
+    }
+    break;
+  }
+  why = "is not known, must be " + formatSyntax();
+  return nullptr;
+}
+
+} // namespace lowbit
