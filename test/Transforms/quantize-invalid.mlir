@@ -13,8 +13,8 @@
 // RUN: not lowbit-opt %s --lowbit-verify-stage="stage=packed" 2>&1 | FileCheck %s --check-prefix=STAGE
 
 // NONE: lowbit-quantize needs a format, int{2,3,4,8}-{g32,g64,g128,row}
-// BITS: format "int5-g64": bits must be 2, 3, 4 or 8
-// GROUP: format "int4-g48": group must be
+// BITS: format "int5-g64" is not possible: bits must be 2, 3, 4 or 8
+// GROUP: format "int4-g48" is not possible: group must be
 // TWICE: format "int4-g64-half-stored" is not known
 // SOLVER: solver "gptq" is not known, must be nearest, search or given
 // GIVEN: solver given needs a file: codes and scales are read from it
