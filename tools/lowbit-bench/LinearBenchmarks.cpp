@@ -135,7 +135,7 @@ Status LinearCase::prepare() {
   memory =
       std::make_unique<ReadLimit>(team, pages.matrix(0), pages.usedBytes());
   itemsInCache =
-      std::clamp<int64_t>(secondLevelCache() / 2 / pages.tileBytes(), 1,
+      std::clamp<int64_t>(secondLevelCache() / 2 / pages.places().tileBytes, 1,
                           std::max<int64_t>(choice.items() / team.size(), 1));
   double once = weights() / static_cast<double>(choice.items()) *
                 static_cast<double>(itemsInCache * team.size());
