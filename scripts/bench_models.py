@@ -67,8 +67,8 @@ def read_facts(options, path):
     model = manifest["model"]
     matrices = [t for t in manifest["tensors"] if t["columns"] > 1 and t["role"] not in ("embedding", "norm")]
     linears = [t for t in matrices if "head" not in t["role"]]
-    element, scale = {"f32": (4, 0), "f16": (2, 0), "i8": (1, 4)}[model["cache"]]
-    position = 2 * model["layers"] * model["kv_heads"] * (model["head_dim"] * element + scale)
+    elements = 2 * model["layers"] * model["kv_heads"] * model["head_dim"]
+    position = int(elements * model["cache_bits"] / 8)
     return {
         "bytes": sum(t["bytes"] for t in matrices) + position * TEXT // 2,
         "operations": 2 * sum(t["rows"] * t["columns"] for t in linears),

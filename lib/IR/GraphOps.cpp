@@ -1,6 +1,6 @@
 //===- GraphOps.cpp - Verifiers of the graph --------------------*- C++ -*-===//
 
-#include "lowbit/IR/Lowbit.h"
+#include "lowbit/IR/CacheFormat.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringSet.h"
 #include <cmath>
@@ -125,14 +125,24 @@ LogicalResult AttentionOp::verify() {
                          << " and " << kvHeads << " equal heads, got "
                          << columns(getQuery()) << " and " << columns(getKey());
   // attention_c3
-  if (!getCache().isF16() && !getCache().isF32() && !getCache().isInteger(8))
-    return emitOpError() << "requires a cache of f16, f32 or i8, got "
-                         << getCache();
+  Type cache = getCache();
+  bool isGrouped = cache.isInteger(4) || cache.isInteger(2);
+  if (!isGrouped && !cache.isF16() && !cache.isF32() && !cache.isInteger(8))
+    return emitOpError() << "requires a cache of f16, f32, i8, i4 or i2, got "
+                         << cache;
   // attention_c4
   if (static_cast<int64_t>(getLayer()) < 0)
     return emitOpError() << "requires a layer of at least 0";
   if (!isPositive(getScale()))
     return emitOpError() << "requires a positive scale, got " << getScaleAttr();
+  // attention_c5
+  if (isGrouped != getCacheGroup().has_value())
+    return emitOpError() << "with a cache of " << cache << " requires "
+                         << (isGrouped ? "a group of 32, 64 or head"
+                                       : "no group");
+  if (!CacheFormat::get(cache, getCacheGroup()))
+    return emitOpError() << "requires a group of 32, 64 or head, got "
+                         << *getCacheGroup();
   return success();
 }
 

@@ -52,6 +52,24 @@ static void printFrequencies(OpAsmPrinter &printer, lowbit::RotaryOp,
   printer << "]";
 }
 
+/// `64`, or `head` for 0.
+static ParseResult parseCacheGroup(OpAsmParser &parser, IntegerAttr &group) {
+  int64_t elements = 0;
+  if (failed(parser.parseOptionalKeyword("head")) &&
+      parser.parseInteger(elements))
+    return failure();
+  group = parser.getBuilder().getI64IntegerAttr(elements);
+  return success();
+}
+
+static void printCacheGroup(OpAsmPrinter &printer, lowbit::AttentionOp,
+                            IntegerAttr group) {
+  if (group.getInt() == 0)
+    printer << "head";
+  else
+    printer << group.getInt();
+}
+
 #define GET_OP_CLASSES
 #include "lowbit/IR/LowbitOps.cpp.inc"
 

@@ -161,7 +161,8 @@ Value ModelBuilder::attention(Value x, const Sublayer &sublayer, size_t layer) {
       builder, location, query.getType(), query, key, value, rows,
       builder.getI64IntegerAttr(layer), builder.getI64IntegerAttr(config.heads),
       builder.getI64IntegerAttr(config.kvHeads),
-      builder.getF32FloatAttr(static_cast<float>(scale)), TypeAttr::get(cache));
+      builder.getF32FloatAttr(static_cast<float>(scale)), TypeAttr::get(cache),
+      /*cache_group=*/IntegerAttr());
   return linear(attended, linearOperands(sublayer.linears[3], layer));
 }
 

@@ -132,8 +132,8 @@ Status Compilation::checkOptions() {
                                         " is not known, must be x86_64 or "
                                         "aarch64"};
   if (!options.cache.empty())
-    if (Status status = checkCacheType(options.cache))
-      return Error{ExitCode::Usage, "--kv: " + status->message};
+    if (Result<CacheChoice> choice = parseCacheName(options.cache); !choice)
+      return Error{ExitCode::Usage, "--kv: " + choice.error().message};
   bool isPlan =
       options.emit == Stage::Planned || options.emit == Stage::Lowered;
   if (isPlan && options.targets.size() != 1)

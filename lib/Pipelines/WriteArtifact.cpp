@@ -3,6 +3,7 @@
 #include "WriteArtifact.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Conversion/Passes.h"
+#include "lowbit/IR/CacheFormat.h"
 #include "lowbit/Runtime/Digest.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/raw_ostream.h"
@@ -29,23 +30,22 @@ std::string print(mlir::ModuleOp module) {
   return text;
 }
 
-/// Element type of the KV cache, from the graph or from the kernels.
-std::string findCacheType(mlir::ModuleOp module) {
-  std::string type;
+/// The KV cache, from the graph or from the kernels.
+std::optional<CacheFormat> findCache(mlir::ModuleOp module) {
+  std::optional<CacheFormat> format;
   module.walk([&](mlir::Operation *op) {
-    mlir::TypeAttr cache;
-    if (auto attention = llvm::dyn_cast<AttentionOp>(op))
-      cache = attention.getCacheAttr();
-    else if (auto kernel = llvm::dyn_cast<KernelOp>(op))
-      cache = kernel.getParameters().getAs<mlir::TypeAttr>("cache");
-    if (!cache)
-      return mlir::WalkResult::advance();
-    type = cache.getValue().isF16()   ? "f16"
-           : cache.getValue().isF32() ? "f32"
-                                      : "int8";
-    return mlir::WalkResult::interrupt();
+    if (auto attention = llvm::dyn_cast<AttentionOp>(op)) {
+      format = CacheFormat::get(attention);
+    } else if (auto kernel = llvm::dyn_cast<KernelOp>(op)) {
+      mlir::DictionaryAttr parameters = kernel.getParameters();
+      if (auto type = parameters.getAs<mlir::TypeAttr>("cache")) {
+        auto group = parameters.getAs<mlir::IntegerAttr>("cache_group");
+        format = CacheFormat{type.getValue(), group ? group.getInt() : 0};
+      }
+    }
+    return format ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance();
   });
-  return type;
+  return format;
 }
 
 /// The module with the artifact's own tensors as sources, for the reference
@@ -140,7 +140,10 @@ Result<ManifestModel> lowbit::readModelFacts(mlir::ModuleOp module,
   if (auto eos = facts.getAs<mlir::ArrayAttr>("eos"))
     for (auto id : eos.getAsRange<mlir::IntegerAttr>())
       model.eos.push_back(static_cast<int32_t>(id.getInt()));
-  model.cache = findCacheType(module);
+  if (std::optional<CacheFormat> cache = findCache(module)) {
+    model.cache = cache->getShortName();
+    model.cacheBits = cache->completeBits(model.headDim);
+  }
   return model;
 }
 

@@ -25,25 +25,60 @@ static constexpr int64_t blockKeys = 64;
 // Writing the cache
 //===----------------------------------------------------------------------===//
 
-/// Rounds one head to the cache's element; returns its scale (1 but for I8).
-static float storeHead(const float *x, int64_t headDim, CacheElement element,
-                       float *stored) {
-  if (element == CacheElement::I8) {
-    std::vector<int16_t> q(headDim);
-    float scale = quantizeRow(x, headDim, 127, q.data());
-    std::copy(q.begin(), q.end(), stored);
-    return scale;
+/// One group of a Grouped cache: writes c − z, returns s.
+static float storeGroup(const float *x, int64_t count, int64_t bits,
+                        float *stored) {
+  float low = 0, high = 0;
+  bool finite = true;
+  for (int64_t i = 0; i < count; ++i) {
+    finite &= std::isfinite(x[i]);
+    low = std::fmin(low, x[i]);
+    high = std::fmax(high, x[i]);
   }
-  for (int64_t d = 0; d < headDim; ++d)
-    stored[d] = element == CacheElement::F16 ? roundToF16(x[d]) : x[d];
-  return 1;
+  std::fill_n(stored, count, 0.0f);
+  if (!finite)
+    return std::nanf("");
+  float steps = static_cast<float>((1 << bits) - 1);
+  float s = roundToF16((high - low) / steps);
+  float inv = 1 / s;
+  if (std::isinf(inv) || std::isinf(s))
+    return s;
+  auto clamp = [&](float v) { return std::fmax(std::fmin(v, steps), 0.0f); };
+  float z = clamp(std::rint(-low * inv));
+  for (int64_t i = 0; i < count; ++i)
+    stored[i] = clamp(std::rint(x[i] * inv) + z) - z;
+  return s;
+}
+
+/// Rounds one head to the cache's element; writes its scales where it has some.
+static void storeHead(const float *x, const AttentionShape &shape,
+                      float *stored, float *scales) {
+  int64_t headDim = shape.headDim;
+  switch (shape.element) {
+  case CacheElement::Exact:
+    std::copy_n(x, headDim, stored);
+    return;
+  case CacheElement::F16:
+    std::transform(x, x + headDim, stored, roundToF16);
+    return;
+  case CacheElement::I8: {
+    std::vector<int16_t> q(headDim);
+    *scales = quantizeRow(x, headDim, 127, q.data());
+    std::copy(q.begin(), q.end(), stored);
+    return;
+  }
+  case CacheElement::Grouped:
+    for (int64_t d = 0; d < headDim; d += shape.group)
+      *scales++ = storeGroup(x + d, std::min(shape.group, headDim - d),
+                             shape.bits, stored + d);
+    return;
+  }
 }
 
 /// F64 mode rounds nothing.
-static double storeHead(const double *x, int64_t headDim, CacheElement,
-                        double *stored) {
-  std::copy_n(x, headDim, stored);
-  return 1;
+static void storeHead(const double *x, const AttentionShape &shape,
+                      double *stored, double *) {
+  std::copy_n(x, shape.headDim, stored);
 }
 
 /// Stores one row of keys or values as position `position`.
@@ -54,12 +89,12 @@ static void storeRow(const T *x, const AttentionShape &shape, int64_t position,
   int64_t needed = (position + 1) * columns;
   if (static_cast<int64_t>(stored.size()) < needed) {
     stored.resize(needed);
-    scales.resize((position + 1) * shape.kvHeads);
+    scales.resize((position + 1) * shape.kvHeads * shape.groups());
   }
   for (int64_t head = 0; head < shape.kvHeads; ++head)
-    scales[position * shape.kvHeads + head] =
-        storeHead(x + head * shape.headDim, shape.headDim, shape.element,
-                  &stored[position * columns + head * shape.headDim]);
+    storeHead(x + head * shape.headDim, shape,
+              &stored[position * columns + head * shape.headDim],
+              &scales[(position * shape.kvHeads + head) * shape.groups()]);
 }
 
 template <typename T>
@@ -106,27 +141,35 @@ template <typename T> struct HeadAttention {
     return position * shape.kvHeads + kvHead;
   }
   bool hasScales() const {
-    return shape.element == CacheElement::I8 && sizeof(T) == sizeof(float);
+    return (shape.element == CacheElement::I8 ||
+            shape.element == CacheElement::Grouped) &&
+           sizeof(T) == sizeof(float);
   }
 
   /// s_j.
   T score(int64_t position) const {
     const T *key = &cached.keys[place(position) * shape.headDim];
+    const T *scales = &cached.keyScales[place(position) * shape.groups()];
     T t = 0;
-    for (int64_t d = 0; d < shape.headDim; ++d)
-      t = mulAdd(query[d], key[d], t);
-    if (hasScales())
-      t = t * cached.keyScales[place(position)];
+    for (int64_t first = 0; first < shape.headDim; first += shape.group) {
+      T u = 0;
+      for (int64_t d = first; d < std::min(first + shape.group, shape.headDim);
+           ++d)
+        u = mulAdd(query[d], key[d], u);
+      t = hasScales() ? mulAdd(u, *scales++, t) : u;
+    }
     return t * T(shape.scale);
   }
 
   /// Adds the values of a block, weighted by p.
   void addValues(int64_t first, int64_t count, const T *p, T *o) const {
     for (int64_t j = 0; j < count; ++j) {
-      T w = hasScales() ? p[j] * cached.valueScales[place(first + j)] : p[j];
+      const T *scales = &cached.valueScales[place(first + j) * shape.groups()];
       const T *value = &cached.values[place(first + j) * shape.headDim];
-      for (int64_t d = 0; d < shape.headDim; ++d)
+      for (int64_t d = 0; d < shape.headDim; ++d) {
+        T w = hasScales() ? p[j] * scales[d / shape.group] : p[j];
         o[d] = mulAdd(w, value[d], o[d]);
+      }
     }
   }
 

@@ -11,11 +11,14 @@
 
 namespace lowbit::reference {
 
-/// How keys and values are kept.
-enum class CacheElement { Exact, F16, I8 };
+/// How keys and values are kept: as they are, as halves, as signed bytes with
+/// a scale for each head, as codes with a scale and a zero point for each
+/// group.
+enum class CacheElement { Exact, F16, I8, Grouped };
 
-/// Keys and values of one layer and sequence, position after position:
-/// `[position][kv head][head_dim]`, and for I8 scales `[position][kv head]`.
+/// Keys and values of one layer and sequence, position after position, zero
+/// points taken off: `[position][kv head][head_dim]`; and, for I8 and Grouped,
+/// scales `[position][kv head][group]`.
 template <typename T> struct CachedSequence {
   std::vector<T> keys, values;
   std::vector<T> keyScales, valueScales;
@@ -33,6 +36,11 @@ struct AttentionShape {
   int64_t headDim = 0;
   float scale = 1;
   CacheElement element = CacheElement::Exact;
+  /// Grouped: bits of a code, elements of a group (I8: head_dim).
+  int64_t bits = 0;
+  int64_t group = 0;
+
+  int64_t groups() const { return (headDim + group - 1) / group; }
 };
 
 /// Writes keys and values of all rows to `cache`, then lets each row attend to

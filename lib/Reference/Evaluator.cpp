@@ -174,10 +174,15 @@ template <typename T> Status Evaluator<T>::evaluateAttention(AttentionOp op) {
   shape.kvHeads = op.getKvHeads();
   shape.headDim = op.getHeadDim();
   shape.scale = op.getScale().convertToFloat();
-  shape.element = state.options.exactCache || op.getCache().isF32()
-                      ? CacheElement::Exact
-                  : op.getCache().isF16() ? CacheElement::F16
-                                          : CacheElement::I8;
+  mlir::Type type = op.getCache();
+  shape.element = state.options.exactCache || type.isF32() ? CacheElement::Exact
+                  : type.isF16()                           ? CacheElement::F16
+                  : type.isInteger(8) ? CacheElement::I8
+                                      : CacheElement::Grouped;
+  shape.bits = type.getIntOrFloatBitWidth();
+  shape.group = op.getCacheGroup().value_or(0);
+  if (shape.element != CacheElement::Grouped || shape.group == 0)
+    shape.group = shape.headDim;
   Result<std::vector<T>> result =
       attention<T>(rows(op.getQuery()), rows(op.getKey()), rows(op.getValue()),
                    places(op.getRows()), shape, cache(), state.options.threads);

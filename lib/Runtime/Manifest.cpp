@@ -25,6 +25,7 @@ static JsonValue modelJson(const ManifestModel &model) {
   for (int32_t id : model.eos)
     eos.push(id);
   json.set("cache", model.cache);
+  json.set("cache_bits", model.cacheBits);
   return json;
 }
 
@@ -73,8 +74,9 @@ std::string lowbit::writeManifest(const Manifest &manifest) {
 
 static void readModel(JsonReader &in, const JsonField &field,
                       ManifestModel &model) {
-  in.members(field, {"hidden", "layers", "heads", "kv_heads", "head_dim",
-                     "vocabulary", "context", "bos", "eos", "cache"});
+  in.members(field,
+             {"hidden", "layers", "heads", "kv_heads", "head_dim", "vocabulary",
+              "context", "bos", "eos", "cache", "cache_bits"});
   model.hidden = in.integer(field.get("hidden"), 1, maxDimension);
   model.layers = in.integer(field.get("layers"), 1, 1 << 20);
   model.heads = in.integer(field.get("heads"), 1, 1 << 20);
@@ -90,6 +92,7 @@ static void readModel(JsonReader &in, const JsonField &field,
     model.eos.push_back(
         static_cast<int32_t>(in.integer(eos.at(i), 0, model.vocabulary - 1)));
   model.cache = in.string(field.get("cache"));
+  model.cacheBits = in.number(field.get("cache_bits"), 0, 64);
 }
 
 static ManifestTensor readTensor(JsonReader &in, const JsonField &field) {

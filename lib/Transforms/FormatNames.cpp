@@ -72,9 +72,21 @@ Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
   return std::nullopt;
 }
 
-Status lowbit::checkCacheType(StringRef type) {
-  if (type == "f16" || type == "f32" || type == "i8")
-    return std::nullopt;
-  return usage("cache type " + quoted(type.str()) +
-               " is not known, must be f16, f32 or i8");
+Result<CacheChoice> lowbit::parseCacheName(StringRef name) {
+  auto [type, group] = name.split('-');
+  CacheChoice choice;
+  bool isKnown = llvm::is_contained({"f16", "f32", "i8", "i4", "i2"}, type);
+  choice.isInteger = type.consume_front("i");
+  type.consume_front("f");
+  bool isNumber = !type.getAsInteger(10, choice.bits);
+  if (isNumber && choice.bits < 8)
+    choice.group = group == "head" ? 0 : group == "g32" ? 32 : 64;
+  bool isPlain = name == "f16" || name == "f32" || name == "i8";
+  bool hasGroup = llvm::is_contained({"", "g32", "g64", "head"}, group) &&
+                  !name.ends_with("-");
+  if (!isKnown || !(isPlain || (choice.group && hasGroup)))
+    return usage("cache type " + quoted(name.str()) +
+                 " is not known, must be f16, f32, i8 or i{4,2}[-g32|-g64|"
+                 "-head]");
+  return choice;
 }

@@ -18,20 +18,28 @@ struct SetCache : lowbit::impl::LowbitSetCacheBase<SetCache> {
   using LowbitSetCacheBase::LowbitSetCacheBase;
 
   LogicalResult initialize(MLIRContext *context) override {
-    if (Status status = checkCacheType(type))
-      return emitError(UnknownLoc::get(context), status->message);
+    Result<CacheChoice> parsed = parseCacheName(type);
+    if (!parsed)
+      return emitError(UnknownLoc::get(context), parsed.error().message);
+    choice = *parsed;
     return success();
   }
 
   void runOnOperation() override {
     Builder builder(&getContext());
-    Type cache = type == "i8"    ? Type(builder.getI8Type())
-                 : type == "f32" ? Type(builder.getF32Type())
-                                 : Type(builder.getF16Type());
+    Type cache = choice.isInteger    ? Type(builder.getIntegerType(choice.bits))
+                 : choice.bits == 32 ? Type(builder.getF32Type())
+                                     : Type(builder.getF16Type());
     getOperation().walk([&](AttentionOp attention) {
       attention.setCacheAttr(TypeAttr::get(cache));
+      if (choice.group)
+        attention.setCacheGroup(*choice.group);
+      else
+        attention.removeCacheGroupAttr();
     });
   }
+
+  CacheChoice choice;
 };
 
 } // namespace

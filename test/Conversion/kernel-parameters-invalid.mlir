@@ -70,8 +70,13 @@ lowbit.kernel @heads family "attention" {heads = 5, kv_heads = 2, head_dim = 32,
 
 // -----
 
-// expected-error @+1 {{parameter 'cache' of kernel 'cache' of family 'attention': expected f16, f32 or i8}}
+// expected-error @+1 {{parameter 'cache' of kernel 'cache' of family 'attention': expected f16, f32, i8, i4 or i2}}
 lowbit.kernel @cache family "attention" {heads = 4, kv_heads = 2, head_dim = 32, scale = 0.25 : f32, q_offset = 0, q_stride = 128, cache = bf16, page_bytes = 32768, pages_per_sequence = 2}
+
+// -----
+
+// expected-error @+1 {{parameter 'cache_group' of kernel 'group' of family 'attention': expected f16, f32, i8, i4 or i2, these two with groups of 32, 64 or 0 (the head)}}
+lowbit.kernel @group family "attention" {heads = 4, kv_heads = 2, head_dim = 32, scale = 0.25 : f32, q_offset = 0, q_stride = 128, cache = i4, cache_group = 16, page_bytes = 32768, pages_per_sequence = 2}
 
 // -----
 

@@ -102,7 +102,7 @@ func.func @attention_c2(%q: tensor<?x8xf32>, %k: tensor<?x8xf32>, %r: tensor<?x2
 // -----
 
 func.func @attention_c3(%q: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
-  // expected-error @+1 {{requires a cache of f16, f32 or i8, got 'bf16'}}
+  // expected-error @+1 {{requires a cache of f16, f32, i8, i4 or i2, got 'bf16'}}
   %0 = lowbit.attention %q, %q, %q, %r layer = 0 heads = 4 kv_heads = 4 scale = 1.0 cache = bf16 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
   return
 }
@@ -120,6 +120,30 @@ func.func @attention_c4(%q: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
 func.func @attention_c4_layer(%q: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
   // expected-error @+1 {{requires a layer of at least 0}}
   %0 = lowbit.attention %q, %q, %q, %r layer = -1 heads = 4 kv_heads = 4 scale = 1.0 cache = f16 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @attention_c5(%q: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
+  // expected-error @+1 {{with a cache of 'i4' requires a group of 32, 64 or head}}
+  %0 = lowbit.attention %q, %q, %q, %r layer = 0 heads = 4 kv_heads = 4 scale = 1.0 cache = i4 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @attention_c5_none(%q: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
+  // expected-error @+1 {{with a cache of 'i8' requires no group}}
+  %0 = lowbit.attention %q, %q, %q, %r layer = 0 heads = 4 kv_heads = 4 scale = 1.0 cache = i8 group = 32 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
+  return
+}
+
+// -----
+
+func.func @attention_c5_size(%q: tensor<?x8xf32>, %r: tensor<?x2xi32>) {
+  // expected-error @+1 {{requires a group of 32, 64 or head, got 48}}
+  %0 = lowbit.attention %q, %q, %q, %r layer = 0 heads = 4 kv_heads = 4 scale = 1.0 cache = i2 group = 48 : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
   return
 }
 

@@ -19,6 +19,9 @@ func.func @forward(%ids: tensor<?xi32>, %rows: tensor<?x2xi32>, %select: tensor<
   // CHECK: lowbit.observe %{{.+}} moments = "full" as ["q", "k"] : tensor<?x8xf32>
   lowbit.observe %n moments = "full" as ["q", "k"] : tensor<?x8xf32>
   %r = lowbit.rotary %n, %rows frequencies = [1.0, 0.5] : tensor<?x8xf32>, tensor<?x2xi32>
+  // CHECK: lowbit.attention {{.+}} layer = 1 heads = 2 kv_heads = 2 scale = 5.000000e-01 cache = i4 group = head
+  %grouped = lowbit.attention %r, %r, %n, %rows layer = 1 heads = 2 kv_heads = 2 scale = 0.5 cache = i4 group = head
+    : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>
   // CHECK: lowbit.attention {{.+}} layer = 0 heads = 2 kv_heads = 2 scale = 5.000000e-01 cache = f16
   %a = lowbit.attention %r, %r, %n, %rows layer = 0 heads = 2 kv_heads = 2 scale = 0.5 cache = f16
     : tensor<?x8xf32>, tensor<?x8xf32>, tensor<?x2xi32>

@@ -246,12 +246,10 @@ def linear_integer(random):
     return f
 
 
-ATTENTION = "layer = 1 heads = 4 kv_heads = 2 scale = 0.5 cache = "
-
-
-def attend(f, attention, q, k, v, places, only=None):
+def attend(f, attention, q, k, v, places, only=None, heads="heads = 4 kv_heads = 2"):
     value = f.value(f"lowbit.attention {f.constant(q)}, {f.constant(k)}, {f.constant(v)}, "
-                    f"{f.constant(places)} {ATTENTION}{attention.cache} : {tensor(q)}, "
+                    f"{f.constant(places)} layer = 1 {heads} scale = 0.5 cache = "
+                    f"{attention.cache} : {tensor(q)}, "
                     f"{tensor(k)}, {tensor(places)}")
     expected = attention.run(q, k, v, places, only)
     if only is not None:
@@ -264,17 +262,18 @@ def attend(f, attention, q, k, v, places, only=None):
 def attention_test(random):
     f = File("Attention: groups of query heads, two sequences in one batch, several "
              "blocks of keys, a prompt and then single tokens, positions written again.")
-    for cache in ("f16", "i8"):
-        def batch(cache=cache):
-            attention = spec.Attention(4, 2, 4, 0.5, cache)
+    for name, cache, bits in (("f16", "f16", 16), ("i8", "i8", 8),
+                              ("i4", "i4 group = head", 4), ("i2", "i2 group = 32", 2)):
+        def batch(cache=cache, bits=bits):
+            attention = spec.Attention(4, 2, 4, 0.5, cache, bits)
             for places in ([[0, 1], [5, 0], [0, 0], [5, 1], [0, 2]],
                            [[5, 2], [0, 1]]):
                 n = len(places)
                 attend(f, attention, normal(random, n, 16), normal(random, n, 8),
                        normal(random, n, 8), np.array(places, np.int32))
 
-        def blocks(cache=cache):
-            attention = spec.Attention(4, 2, 4, 0.5, cache)
+        def blocks(cache=cache, bits=bits):
+            attention = spec.Attention(4, 2, 4, 0.5, cache, bits)
             places = np.array([[2, j] for j in range(130)], np.int32)
             k = normal(random, 130, 8) * F32(3)
             attend(f, attention, normal(random, 130, 16), k, normal(random, 130, 8), places,
@@ -282,8 +281,18 @@ def attention_test(random):
             attend(f, attention, normal(random, 1, 16), normal(random, 1, 8),
                    normal(random, 1, 8), np.array([[2, 130]], np.int32))
 
-        f.test(f"batch_{cache}", batch)
-        f.test(f"blocks_{cache}", blocks)
+        f.test(f"batch_{name}", batch)
+        f.test(f"blocks_{name}", blocks)
+
+    def groups():
+        attention = spec.Attention(2, 1, 72, 0.5, "i4 group = 32", 4, 32)
+        k, v = normal(random, 4, 72), normal(random, 4, 72)
+        k[0], k[1, :32], k[2] = 0, np.abs(k[1, :32]), k[2] * F32(1e-9)
+        v[0], v[1, 32:64], v[2] = -np.abs(v[0]), 0, v[2] * F32(1e4)
+        attend(f, attention, normal(random, 4, 144), k, v,
+               np.array([[0, j] for j in range(4)], np.int32), heads="heads = 2 kv_heads = 1")
+
+    f.test("groups_i4", groups)
     return f
 
 
@@ -350,7 +359,7 @@ def f64_mode(random):
                 expected[row, head] = p / p.sum() @ np.float64(v[:row + 1, kv])
         value = f.value(
             f"lowbit.attention {f.constant(q)}, {f.constant(k)}, {f.constant(v)}, "
-            f"{f.constant(places)} {ATTENTION}i8 : {tensor(q)}, {tensor(k)}, {tensor(places)}")
+            f"{f.constant(places)} layer = 1 heads = 4 kv_heads = 2 scale = 0.5 cache = i8 : {tensor(q)}, {tensor(k)}, {tensor(places)}")
         close(value, expected)
 
     f.test("linear", linear)

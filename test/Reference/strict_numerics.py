@@ -219,20 +219,41 @@ def linear_integer(x, weight, planes, bias=None):
 class Attention:
     """Keeps the cache of one layer: sequence -> position -> (k, v)."""
 
-    def __init__(self, heads, kv_heads, head_dim, scale, cache):
+    def __init__(self, heads, kv_heads, head_dim, scale, cache, bits=8, group=None):
+        """`cache`: f16, i8, or the text of a grouped one with `bits` and `group`."""
         self.heads, self.kv_heads, self.head_dim = heads, kv_heads, head_dim
         self.scale, self.cache, self.stored = F32(scale), cache, {}
+        self.bits, self.group = bits, group or head_dim
+
+    def store_group(self, x):
+        """c - z and s of a group of a cache of 4 or 2 bits."""
+        if not np.isfinite(x).all():
+            return np.zeros(len(x), F32), F32(np.nan)
+        n = F32(2**self.bits - 1)
+        low, high = min(x.min(), F32(0)), max(x.max(), F32(0))
+        s = F32(np.float16((high - low) / n))
+        with np.errstate(divide="ignore"):
+            inv = F32(1) / s
+        if np.isinf(inv) or np.isinf(s):
+            return np.zeros(len(x), F32), s
+        z = np.clip(np.rint(-low * inv), F32(0), n)
+        return np.clip(np.rint(x * inv) + z, F32(0), n) - z, s
 
     def store(self, x):
-        """Stored values and scales, for each KV head."""
+        """Stored values (zero points taken off) and scales, for each KV head."""
         result = []
         for h in range(self.kv_heads):
             part = x[h * self.head_dim:(h + 1) * self.head_dim]
             if self.cache == "f16":
                 result.append((part.astype(np.float16).astype(F32), None))
-            else:
+            elif self.cache == "i8":
                 q, s = quantize_row(part, 127)
-                result.append((q.astype(F32), s))
+                result.append((q.astype(F32), [s]))
+            else:
+                groups = [self.store_group(part[d:d + self.group])
+                          for d in range(0, self.head_dim, self.group)]
+                result.append((np.concatenate([c for c, _ in groups]),
+                               [s for _, s in groups]))
         return result
 
     def run(self, q, k, v, places, only=None):
@@ -260,10 +281,11 @@ class Attention:
             for k, _ in keys:
                 values, ks = k[kv_head]
                 t = F32(0)
-                for d in range(self.head_dim):
-                    t = fma(q[d], values[d], t)
-                if ks is not None:
-                    t = t * ks
+                for g, begin in enumerate(range(0, self.head_dim, self.group)):
+                    u = F32(0)
+                    for d in range(begin, min(begin + self.group, self.head_dim)):
+                        u = fma(q[d], values[d], u)
+                    t = u if ks is None else fma(u, ks[g], t)
                 s.append(t * self.scale)
             new = max(m, max(s))
             corr = F32(0) if first == 0 else exp(m - new)
@@ -274,7 +296,8 @@ class Attention:
             o = o * corr
             for j, (_, v) in enumerate(keys):
                 values, vs = v[kv_head]
-                w = p[j] if vs is None else p[j] * vs
+                w = p[j] if vs is None else np.repeat(
+                    [p[j] * scale for scale in vs], self.group)[:self.head_dim]
                 o = fma(w, values, o)
             m = new
         return o / l

@@ -32,7 +32,7 @@ RECIPES = [
     (quantize(format="int4-g64", roles=["lm_head"]), 2, ['"lm_head"', "head"]),
     (quantize(format="int4-g64", roles=[]), 3, ["roles", "list"]),
     (quantize(format="a} b"), 3, ["format"]),
-    ({"quantize": [{"lowbit-set-cache": {"type": "i4"}}]}, 2, ['"i4"', "f16, f32 or i8"]),
+    ({"quantize": [{"lowbit-set-cache": {"type": "i3"}}]}, 2, ['"i3"', "f16, f32, i8 or i{4,2}"]),
 ]
 
 
@@ -62,7 +62,7 @@ def bad_options(folder, model, out):
     refused(folder, [model, *recipe], 2, ["-o FILE"])
     refused(folder, [model, "-o", out, "--emit=packed", *recipe], 2, ['"packed"', "laid-out"])
     refused(folder, [model, "-o", out, "--targets=riscv", *recipe], 2, ['"riscv"', "x86_64"])
-    refused(folder, [model, "-o", out, "--kv=i4", *recipe], 2, ["--kv", '"i4"'])
+    refused(folder, [model, "-o", out, "--kv=i3", *recipe], 2, ["--kv", '"i3"'])
     refused(folder, [model, "-o", out, "--context=100000", *recipe], 2, ["--context 100000", "256"])
     refused(folder, [model, "-o", out, "--context=-1", *recipe], 2, ["--context"])
     refused(folder, [model, "--dry-run", "--emit=planned", *recipe], 2, ["--dry-run", "planned"])

@@ -9,7 +9,9 @@
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 activation=f32" 2>&1 | FileCheck %s --check-prefix=ACTIVATION
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 roles=lm_head" 2>&1 | FileCheck %s --check-prefix=ROLE
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 first-layer=3 last-layer=2" 2>&1 | FileCheck %s --check-prefix=RANGE
-// RUN: not lowbit-opt %s --lowbit-set-cache="type=i4" 2>&1 | FileCheck %s --check-prefix=CACHE
+// RUN: not lowbit-opt %s --lowbit-set-cache="type=i3" 2>&1 | FileCheck %s --check-prefix=CACHE
+// RUN: not lowbit-opt %s --lowbit-set-cache="type=i4-g48" 2>&1 | FileCheck %s --check-prefix=CACHE-GROUP
+// RUN: not lowbit-opt %s --lowbit-set-cache="type=i8-g32" 2>&1 | FileCheck %s --check-prefix=CACHE-BYTES
 // RUN: not lowbit-opt %s --lowbit-verify-stage="stage=packed" 2>&1 | FileCheck %s --check-prefix=STAGE
 
 // NONE: lowbit-quantize needs a format, int{2,3,4,8}-{g32,g64,g128,row}
@@ -22,6 +24,8 @@
 // ACTIVATION: activation f32 does not go with format int4-g64: integer weights are multiplied with integers
 // ROLE: role "lm_head" is not known, must be embedding, head,
 // RANGE: last-layer 2 does not go with first-layer 3: the range is empty
-// CACHE: cache type "i4" is not known, must be f16, f32 or i8
+// CACHE: cache type "i3" is not known, must be f16, f32, i8 or i{4,2}[-g32|-g64|-head]
+// CACHE-GROUP: cache type "i4-g48" is not known, must be
+// CACHE-BYTES: cache type "i8-g32" is not known, must be
 // STAGE: stage 'packed' is not known, must be imported,
 module {}

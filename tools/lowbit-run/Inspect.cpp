@@ -37,8 +37,9 @@ void printModel(const JsonField &root) {
          plain(root.get("file")).c_str(), numberOf(root.get("bytes")),
          plain(root.get("root")).c_str(), plain(manifest.get("tool")).c_str());
   printf("model      ");
-  for (const char *fact : {"hidden", "layers", "heads", "kv_heads", "head_dim",
-                           "vocabulary", "context", "bos", "cache"})
+  for (const char *fact :
+       {"hidden", "layers", "heads", "kv_heads", "head_dim", "vocabulary",
+        "context", "bos", "cache", "cache_bits"})
     printf(" %s %s", fact, show(model.get(fact)).c_str());
   printf(" eos");
   for (size_t i = 0; i < sizeOf(model.get("eos")); ++i)

@@ -122,17 +122,28 @@ def Lowbit_AttentionOp : Lowbit_Op<"attention",
 
     - (C1) query columns = heads · head_dim, key columns = kv_heads · head_dim.
     - (C2) kv_heads divides heads.
-    - (C3) the cache's element type is f16, f32 or i8.
+    - (C3) the cache's element type is f16, f32, i8, i4 or i2.
     - (C4) `layer` is not negative; `scale` is positive and finite.
+    - (C5) i4 and i2 have a `group` of 32, 64 or `head` elements that share a
+      scale and a zero point; other types have none.
+
+    Example:
+
+    ```mlir
+    %y = lowbit.attention %q, %k, %v, %rows layer = 0 heads = 4 kv_heads = 2 scale = 0.125 cache = i4 group = 64
+      : tensor<?x256xf32>, tensor<?x128xf32>, tensor<?x2xi32>
+    ```
   }];
   let arguments = (ins Lowbit_Rows:$query, Lowbit_Rows:$key, Lowbit_Rows:$value,
                        Lowbit_Positions:$rows,
                        I64Attr:$layer, I64Attr:$heads, I64Attr:$kv_heads,
-                       F32Attr:$scale, TypeAttr:$cache);
+                       F32Attr:$scale, TypeAttr:$cache,
+                       OptionalAttr<I64Attr>:$cache_group);
   let results = (outs Lowbit_Rows:$result);
   let assemblyFormat = [{
     $query `,` $key `,` $value `,` $rows `layer` `=` $layer `heads` `=` $heads
-    `kv_heads` `=` $kv_heads `scale` `=` $scale `cache` `=` $cache attr-dict
+    `kv_heads` `=` $kv_heads `scale` `=` $scale `cache` `=` $cache
+    (`group` `=` custom<CacheGroup>($cache_group)^)? attr-dict
     `:` type($query) `,` type($key) `,` type($rows)
   }];
   let hasVerifier = 1;

@@ -20,7 +20,7 @@ namespace lowbit {
 
 /// Facts of the architecture. JSON keys: hidden, layers, heads, kv_heads,
 /// head_dim, vocabulary, context, bos (an id or null), eos (a list of ids),
-/// cache.
+/// cache, cache_bits.
 struct ManifestModel {
   int64_t hidden = 0;
   int64_t layers = 0;
@@ -35,8 +35,11 @@ struct ManifestModel {
   std::optional<int32_t> bos;
   /// Tokens that end a text.
   std::vector<int32_t> eos;
-  /// Element type of the KV cache: `f16`, `f32` or `int8`.
+  /// Element type of the KV cache by name: `f16`, `i8`, `i4-g64`; empty where
+  /// there is none.
   std::string cache;
+  /// Complete bits of a cached element, scales and padding included.
+  double cacheBits = 0;
 };
 
 /// A file that the artifact was made from. JSON keys as here.

@@ -32,8 +32,17 @@ struct QuantizeChoice {
 /// that disagree and why.
 Status checkQuantizeChoice(const QuantizeChoice &choice);
 
-/// The same for `lowbit-set-cache`.
-Status checkCacheType(llvm::StringRef type);
+/// An element type of the KV cache by name: `f16`, `f32`, `i8`, and
+/// `i4|i2[-g32|-g64|-head]`, the group being 64 unless said.
+struct CacheChoice {
+  int bits = 16;
+  bool isInteger = false;
+  /// As in CacheFormat; i4 and i2 only.
+  std::optional<int64_t> group;
+};
+
+/// The choice of that name. An error (exit 2) says what there is.
+Result<CacheChoice> parseCacheName(llvm::StringRef name);
 
 } // namespace lowbit
 

@@ -58,7 +58,8 @@ def LowbitSetCache : Pass<"lowbit-set-cache", "::mlir::ModuleOp"> {
   let summary = "Choose the element type of the KV cache";
   let description = [{
     Sets the cache type of every `lowbit.attention`. Does nothing where it is that
-    type already.
+    type already. Types of 4 and 2 bits have a scale and a zero point for each
+    group of elements of a head: `i4-g32`, `i4-g64` (what `i4` means), `i4-head`.
 
     ```mlir
     %y = lowbit.attention %q, %k, %v, %rows layer = 0 heads = 4 kv_heads = 2 scale = 1.25e-01 cache = f16
@@ -74,7 +75,8 @@ def LowbitSetCache : Pass<"lowbit-set-cache", "::mlir::ModuleOp"> {
   }];
   let options = [
     Option<"type", "type", "std::string", /*default=*/"\"f16\"",
-           "Element type: f16, f32 or i8">,
+           "Element type: f16, f32, i8, or i4 or i2 with -g32, -g64 "
+           "(default) or -head">,
   ];
 }
 

@@ -10,6 +10,7 @@
 #include "PlanBuilder.h"
 #include "lowbit/Conversion/KernelFamilies.h"
 #include "lowbit/Conversion/Passes.h"
+#include "lowbit/IR/CacheFormat.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -106,7 +107,7 @@ private:
   DenseMap<Attribute, std::pair<int64_t, int64_t>> angles;
   DenseMap<int64_t, int64_t> layerOffsets; ///< layer → byte in a page
   DenseMap<int64_t, int64_t> layerBytes;
-  Type cacheType;
+  std::optional<CacheFormat> cacheFormat;
   int64_t pageBytes = 0;
   int64_t ids = -1, rows = -1, select = -1, pageTable = -1, cache = -1;
   /// A part of an observed model: no logits, and `hidden` where it is not the
@@ -335,15 +336,12 @@ LogicalResult GraphToPlan::collectCache() {
     int64_t layer = op.getLayer();
     if (layerOffsets.contains(layer))
       return op.emitOpError() << "is the second one of layer " << layer;
-    if (cacheType && cacheType != op.getCache())
-      return op.emitOpError() << "has a cache of " << op.getCache()
-                              << ", others of " << cacheType;
-    cacheType = op.getCache();
-    int64_t elements =
-        int64_t(op.getKvHeads()) * op.getHeadDim() * pagePositions;
-    int64_t bytes = 2 * elements * (cacheType.getIntOrFloatBitWidth() / 8);
-    if (cacheType.isInteger(8))
-      bytes += 2 * int64_t(op.getKvHeads()) * pagePositions * 4;
+    CacheFormat format = CacheFormat::get(op);
+    if (cacheFormat && !(*cacheFormat == format))
+      return op.emitOpError() << "has a cache of " << format.getShortName()
+                              << ", others of " << cacheFormat->getShortName();
+    cacheFormat = format;
+    int64_t bytes = format.layerBytes(op.getKvHeads(), op.getHeadDim());
     layerOffsets[layer] = pageBytes;
     layerBytes[layer] = bytes;
     pageBytes += bytes;
@@ -515,6 +513,8 @@ LogicalResult GraphToPlan::lowerAttention(AttentionOp op) {
     set(step, "page_bytes", pageBytes);
     set(step, "pages_per_sequence", limits.pagesPerSequence);
     step.parameters.set("cache", op.getCacheAttr());
+    if (op.getCacheGroupAttr())
+      step.parameters.set("cache_group", op.getCacheGroupAttr());
   };
 
   AbstractStep write =
@@ -688,7 +688,7 @@ LogicalResult GraphToPlan::run(StringRef target) {
                      {4 * limits.sequences * limits.pagesPerSequence, 0, 0, 0});
   if (failed(collectCache()))
     return failure();
-  if (cacheType)
+  if (cacheFormat)
     cache = plan.addBuffer("cache", BufferKind::Cache, {0, 0, 0, pageBytes});
   if (body.getNumArguments() == 4) {
     BlockArgument taken = body.getArgument(3);

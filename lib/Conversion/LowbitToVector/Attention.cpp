@@ -36,8 +36,9 @@ struct ScratchPlan {
   explicit ScratchPlan(const CachePages &shape)
       : headElements(roundUp(shape.headDim, vectorLanes)) {
     int64_t heads = shape.groupHeads();
+    valueGroups = std::max<int64_t>(shape.groups(), 1);
     weights = 0;
-    outputs = weights + heads * pagePositions * 4;
+    outputs = weights + heads * valueGroups * pagePositions * 4;
     maxima = outputs + heads * headElements * 4;
     sums = maxima + heads * 4;
     corrections = sums + heads * 4;
@@ -45,7 +46,9 @@ struct ScratchPlan {
   }
   /// Elements of a head in `outputs`.
   int64_t headElements;
-  /// [head][64]: s_j, then p_j (int8: p_j · vs_j).
+  /// Groups of a value with weights of their own.
+  int64_t valueGroups;
+  /// [head][group][64]: s_j (group 0), then w_jg: p_j, times the value's scale.
   int64_t weights;
   /// [head][headElements]: o_d.
   int64_t outputs;
@@ -58,6 +61,19 @@ struct ScratchPlan {
 struct HeadTile {
   Value first;
   int64_t count;
+};
+
+/// A register tile of scores: heads × vectors of 16 keys.
+struct KeySpan {
+  /// Query of the tile's first head, and how many heads there are.
+  Value queries;
+  int64_t heads;
+  /// The first vector, and how many.
+  int64_t first, vectors;
+  /// Unit 0 of the first vector's keys.
+  Value keys;
+  /// Values that are fetched meanwhile, or null.
+  Value fetched;
 };
 
 /// One kernel that is being emitted.
@@ -76,12 +92,28 @@ private:
   void forTiles(KernelBuilder &k, function_ref<void(HeadTile)> body) const;
   Value place(KernelBuilder &k, int64_t part, Value head,
               int64_t headBytes) const;
+  Value weightsOf(KernelBuilder &k, Value head, Value group) const;
+  Value loadZeros(KernelBuilder &k, Value zeros, Value group) const;
   Value loadWide(KernelBuilder &k, Value pointer) const;
+  SmallVector<Value> loadUnit(KernelBuilder &k, Value pointer,
+                              Value zeros) const;
+  Value loadValue(KernelBuilder &k, Value row, int64_t vector,
+                  Value zero) const;
 
   void emitStart(KernelBuilder &k);
   void emitScores(KernelBuilder &k, const HeadPage &page, HeadTile tile);
+  SmallVector<Value> sumKeys(KernelBuilder &k, const KeySpan &span,
+                             Value firstUnit, int64_t elements,
+                             ArrayRef<Value> zeros) const;
+  SmallVector<Value> addGroup(KernelBuilder &k, const HeadPage &page,
+                              const KeySpan &span, Value group,
+                              int64_t elements, ValueRange t) const;
+  SmallVector<Value> scores(KernelBuilder &k, const HeadPage &page,
+                            const KeySpan &span) const;
   void emitSoftmax(KernelBuilder &k, const HeadPage &page, Value head,
                    Value limit, Value isFirst);
+  void storeWeights(KernelBuilder &k, const HeadPage &page, Value head,
+                    ArrayRef<Value> p) const;
   void emitOutputs(KernelBuilder &k, const HeadPage &page, HeadTile tile,
                    Value limit, Value nextKeys);
   void prefetchRow(KernelBuilder &k, Value rows, Value row,
@@ -130,15 +162,53 @@ Value Attention::place(KernelBuilder &k, int64_t part, Value head,
   return k.element(k.offset(scratch, part), head, headBytes);
 }
 
-/// 16 elements of the cache as f32, without the scales of int8.
+/// Weights of a head for one group of the values.
+Value Attention::weightsOf(KernelBuilder &k, Value head, Value group) const {
+  Value groups = k.mul(head, k.index(scratchPlan.valueGroups));
+  return place(k, scratchPlan.weights, k.add(groups, group), 4 * pagePositions);
+}
+
+/// 16 elements of a byte or more as f32, without scales.
 Value Attention::loadWide(KernelBuilder &k, Value pointer) const {
   OpBuilder &builder = k.getBuilder();
-  if (shape.isFloat32)
+  const CacheFormat &format = shape.format;
+  if (format.isInteger()) {
+    Value bytes = k.load(k.vectorType(builder.getI8Type()), pointer);
+    return k.toF32(k.extend(bytes, builder.getI32Type(), /*isSigned=*/true));
+  }
+  if (format.bits() == 32)
     return k.load(k.f32x16(), pointer);
-  if (!shape.isInteger)
-    return k.f16ToF32(k.load(k.vectorType(builder.getI16Type()), pointer));
-  Value bytes = k.load(k.vectorType(builder.getI8Type()), pointer);
-  return k.toF32(k.extend(bytes, builder.getI32Type(), /*isSigned=*/true));
+  return k.f16ToF32(k.load(k.vectorType(builder.getI16Type()), pointer));
+}
+
+/// The elements of a unit of 16 keys, f32; `zeros` (i32 lanes) are taken off
+/// where the cache has them.
+SmallVector<Value> Attention::loadUnit(KernelBuilder &k, Value pointer,
+                                       Value zeros) const {
+  if (!zeros)
+    return {loadWide(k, pointer)};
+  int64_t bits = shape.format.bits();
+  Value bytes = unpackLanes(k, pointer, 8);
+  Value mask = k.splat(k.i32((1 << bits) - 1));
+  SmallVector<Value> elements;
+  for (int64_t i = 0; i < shape.unitElements(); ++i) {
+    Value code = k.shru(bytes, bits * i);
+    if (i + 1 < shape.unitElements())
+      code = k.andi(code, mask);
+    elements.push_back(k.toF32(k.sub(code, zeros)));
+  }
+  return elements;
+}
+
+/// Elements 16 · vector … of a value, f32; `zero` (i32 in all lanes) is taken
+/// off where the cache has it.
+Value Attention::loadValue(KernelBuilder &k, Value row, int64_t vector,
+                           Value zero) const {
+  int64_t bits = shape.format.bits();
+  Value pointer = k.offset(row, vector * vectorLanes * bits / 8);
+  if (!zero)
+    return loadWide(k, pointer);
+  return k.toF32(k.sub(unpackLanes(k, pointer, bits), zero));
 }
 
 /// Fetches `rowBytes` bytes of row `row`.
@@ -162,65 +232,151 @@ void Attention::emitStart(KernelBuilder &k) {
   });
 }
 
+/// Σ q_d · (c_d − z) over `elements` elements from a unit on, entry
+/// head · vectors + vector; `zeros` has one value for each vector, or none.
+SmallVector<Value> Attention::sumKeys(KernelBuilder &k, const KeySpan &span,
+                                      Value firstUnit, int64_t elements,
+                                      ArrayRef<Value> zeros) const {
+  int64_t headBytes = 4 * shape.headDim, unitBytes = shape.keyUnitBytes();
+  int64_t unitElements = shape.unitElements();
+  // Two elements at a time at least: head_dim is even.
+  int64_t turnUnits = unitElements == 1 ? 2 : 1;
+  auto addUnit = [&](Value unit, int64_t count, ValueRange carried) {
+    SmallVector<Value> next(carried);
+    Value row = k.element(span.keys, unit, unitBytes);
+    Value query = k.element(span.queries, unit, 4 * unitElements);
+    SmallVector<SmallVector<Value>> keys;
+    for (int64_t v = 0; v < span.vectors; ++v)
+      keys.push_back(
+          loadUnit(k, k.offset(row, v * vectorLanes * shape.format.unitBytes()),
+                   zeros.empty() ? Value() : zeros[v]));
+    for (int64_t e = 0; e < count; ++e)
+      for (int64_t v = 0; v < span.vectors; ++v)
+        for (int64_t h = 0; h < span.heads; ++h) {
+          Value broadcast =
+              k.splat(k.load(k.getBuilder().getF32Type(),
+                             k.offset(query, h * headBytes + 4 * e)));
+          Value &t = next[h * span.vectors + v];
+          t = k.fma(broadcast, keys[v][e], t);
+        }
+    return next;
+  };
+  SmallVector<Value> u(span.heads * span.vectors, k.zero(k.f32x16()));
+  int64_t units = elements / unitElements;
+  if (units > 0)
+    u = k.forLoop(
+        firstUnit, k.add(firstUnit, k.index(units)), turnUnits, u,
+        [&](Value unit, ValueRange carried) {
+          if (span.fetched) // as many bytes of V as this reads of K
+            prefetchRow(k, span.fetched, k.div(unit, k.index(turnUnits)),
+                        turnUnits * unitBytes);
+          SmallVector<Value> next(carried);
+          for (int64_t i = 0; i < turnUnits; ++i)
+            next = addUnit(k.add(unit, k.index(i)), unitElements, next);
+          return next;
+        });
+  if (int64_t rest = elements % unitElements)
+    u = addUnit(k.add(firstUnit, k.index(units)), rest, u);
+  return u;
+}
+
+/// A group's zero points of 16 keys or values, i32.
+Value Attention::loadZeros(KernelBuilder &k, Value zeros, Value group) const {
+  return unpackLanes(k, k.element(zeros, group, pagePositions), 8);
+}
+
+/// t + u · s of one group.
+SmallVector<Value> Attention::addGroup(KernelBuilder &k, const HeadPage &page,
+                                       const KeySpan &span, Value group,
+                                       int64_t elements, ValueRange t) const {
+  SmallVector<Value> zeros, scales;
+  for (int64_t v = 0; v < span.vectors; ++v) {
+    int64_t key = (span.first + v) * vectorLanes;
+    int64_t bytes = shape.format.scaleBytes();
+    Value place = k.offset(
+        k.element(page.keyScales, group, pagePositions * bytes), key * bytes);
+    if (!page.keyZeros) {
+      scales.push_back(k.load(k.f32x16(), place));
+      continue;
+    }
+    Type half = k.vectorType(k.getBuilder().getI16Type());
+    scales.push_back(k.f16ToF32(k.load(half, place)));
+    zeros.push_back(loadZeros(k, k.offset(page.keyZeros, key), group));
+  }
+  Value unit =
+      k.mul(group, k.index(shape.groupElements() / shape.unitElements()));
+  SmallVector<Value> u = sumKeys(k, span, unit, elements, zeros);
+  for (auto [i, sum] : llvm::enumerate(u))
+    sum = k.fma(sum, scales[i % span.vectors], t[i]);
+  return u;
+}
+
+/// t_j, entry head · vectors + vector.
+SmallVector<Value> Attention::scores(KernelBuilder &k, const HeadPage &page,
+                                     const KeySpan &span) const {
+  if (!page.keyScales)
+    return sumKeys(k, span, k.index(0), shape.headDim, {});
+  int64_t size = shape.groupElements(), whole = shape.headDim / size;
+  SmallVector<Value> t(span.heads * span.vectors, k.zero(k.f32x16()));
+  auto add = [&](Value group, ValueRange carried) {
+    return addGroup(k, page, span, group, size, carried);
+  };
+  if (whole == 1)
+    t = add(k.index(0), t);
+  else if (whole > 1)
+    t = k.forLoop(k.index(0), k.index(whole), 1, t, add);
+  if (int64_t rest = shape.headDim % size)
+    t = addGroup(k, page, span, k.index(whole), rest, t);
+  return t;
+}
+
 /// s_j of all 64 keys for the heads of a tile.
 void Attention::emitScores(KernelBuilder &k, const HeadPage &page,
                            HeadTile tile) {
   int64_t vectors = tileVectors(k, tile.count, blockVectors);
-  int64_t rowBytes = pagePositions * shape.elementBytes();
-  int64_t headBytes = 4 * shape.headDim;
-  Value queries = k.element(q, tile.first, headBytes);
+  Value queries = k.element(q, tile.first, 4 * shape.headDim);
   for (int64_t first = 0; first < blockVectors; first += vectors) {
     int64_t count = std::min(vectors, blockVectors - first);
     Value keys =
-        k.offset(page.keys, first * vectorLanes * shape.elementBytes());
-    SmallVector<Value> zeros(tile.count * count, k.zero(k.f32x16()));
-    auto step = [&](Value d, ValueRange carried) {
-      SmallVector<Value> next(carried);
-      Value row = k.element(keys, d, rowBytes);
-      Value query = k.element(queries, d, 4);
-      for (int64_t v = 0; v < count; ++v) {
-        Value key =
-            loadWide(k, k.offset(row, v * vectorLanes * shape.elementBytes()));
-        for (int64_t h = 0; h < tile.count; ++h) {
-          Value broadcast = k.splat(k.load(k.getBuilder().getF32Type(),
-                                           k.offset(query, h * headBytes)));
-          Value &t = next[h * count + v];
-          t = k.fma(broadcast, key, t);
-        }
-      }
-      return next;
-    };
-    // Two elements at a time; head_dim is even.
-    SmallVector<Value> t =
-        k.forLoop(k.index(0), k.index(shape.headDim), 2, zeros,
-                  [&](Value d, ValueRange carried) {
-                    if (first == 0) // as many bytes of V as this reads of K
-                      prefetchRow(k, page.values, k.shru(d, 1), 2 * rowBytes);
-                    return step(k.add(d, k.index(1)), step(d, carried));
-                  });
-    for (int64_t v = 0; v < count; ++v) {
-      int64_t firstKey = (first + v) * vectorLanes;
-      Value keyScales;
-      if (shape.isInteger)
-        keyScales = k.load(k.f32x16(), k.offset(page.keyScales, 4 * firstKey));
-      for (int64_t h = 0; h < tile.count; ++h) {
-        Value s = t[h * count + v];
-        if (keyScales)
-          s = k.mul(s, keyScales);
-        s = k.mul(s, k.splat(k.f32(scale)));
-        Value head = k.add(tile.first, k.index(h));
-        Value weights = place(k, scratchPlan.weights, head, 4 * pagePositions);
-        k.store(s, k.offset(weights, 4 * firstKey));
-      }
+        k.offset(page.keys, first * vectorLanes * shape.format.unitBytes());
+    KeySpan span{queries, tile.count, first,
+                 count,   keys,       first == 0 ? page.values : Value()};
+    SmallVector<Value> t = scores(k, page, span);
+    for (int64_t h = 0; h < tile.count; ++h) {
+      Value weights = weightsOf(k, k.add(tile.first, k.index(h)), k.index(0));
+      for (int64_t v = 0; v < count; ++v)
+        k.store(k.mul(t[h * count + v], k.splat(k.f32(scale))),
+                k.offset(weights, 4 * (first + v) * vectorLanes));
     }
   }
+}
+
+/// w_jg of all groups of the values.
+void Attention::storeWeights(KernelBuilder &k, const HeadPage &page, Value head,
+                             ArrayRef<Value> p) const {
+  int64_t scaleBytes = shape.format.scaleBytes();
+  k.forLoop(k.index(0), k.index(scratchPlan.valueGroups), 1, [&](Value group) {
+    Value weights = weightsOf(k, head, group);
+    for (int64_t v = 0; v < blockVectors; ++v) {
+      Value w = p[v];
+      if (page.valueScales) {
+        Value place = k.offset(
+            k.element(page.valueScales, group, pagePositions * scaleBytes),
+            v * vectorLanes * scaleBytes);
+        Type half = k.vectorType(k.getBuilder().getI16Type());
+        w = k.mul(w, page.valueZeros ? k.f16ToF32(k.load(half, place))
+                                     : k.load(k.f32x16(), place));
+      }
+      k.store(w, k.offset(weights, 4 * v * vectorLanes));
+    }
+  });
 }
 
 /// Scores of one head become weights; m, l and corr move on. Keys from `limit`
 /// on do not exist: whatever the cache holds there, p = 0.
 void Attention::emitSoftmax(KernelBuilder &k, const HeadPage &page, Value head,
                             Value limit, Value isFirst) {
-  Value weights = place(k, scratchPlan.weights, head, 4 * pagePositions);
+  Value weights = weightsOf(k, head, k.index(0));
   Value maximum = place(k, scratchPlan.maxima, head, 4);
   Value sum = place(k, scratchPlan.sums, head, 4);
   Type f32 = k.getBuilder().getF32Type();
@@ -243,16 +399,14 @@ void Attention::emitSoftmax(KernelBuilder &k, const HeadPage &page, Value head,
   Value next = k.maxf(m, k.maxLanes(largest));
   Value corr = k.select(isFirst, k.f32(0.0f), k.exp(k.sub(m, next)));
   Value total;
+  SmallVector<Value> p;
   for (int64_t v = 0; v < blockVectors; ++v) {
-    Value p = k.select(exists[v], k.exp(k.sub(s[v], k.splat(next))),
-                       k.zero(k.f32x16()));
+    p.push_back(k.select(exists[v], k.exp(k.sub(s[v], k.splat(next))),
+                         k.zero(k.f32x16())));
     // Lanes start from +0, and 0 + p is p: p is never -0.
-    total = v == 0 ? p : k.add(total, p);
-    if (shape.isInteger)
-      p = k.mul(p, k.load(k.f32x16(),
-                          k.offset(page.valueScales, 4 * v * vectorLanes)));
-    k.store(p, k.offset(weights, 4 * v * vectorLanes));
+    total = v == 0 ? p[v] : k.add(total, p[v]);
   }
+  storeWeights(k, page, head, p);
   k.store(next, maximum);
   k.store(corr, place(k, scratchPlan.corrections, head, 4));
   k.store(k.fma(k.load(f32, sum), corr, k.sumLanes(total)), sum);
@@ -264,8 +418,10 @@ void Attention::emitOutputs(KernelBuilder &k, const HeadPage &page,
   Type f32 = k.getBuilder().getF32Type();
   int64_t all = scratchPlan.headElements / vectorLanes;
   int64_t vectors = tileVectors(k, tile.count, all);
-  int64_t rowBytes = shape.headDim * shape.elementBytes();
-  Value weights = place(k, scratchPlan.weights, tile.first, 4 * pagePositions);
+  int64_t rowBytes = shape.valueRowBytes();
+  Value weights = weightsOf(k, tile.first, k.index(0));
+  int64_t groupBytes = 4 * pagePositions;
+  int64_t headBytes = scratchPlan.valueGroups * groupBytes;
   Value outputs =
       place(k, scratchPlan.outputs, tile.first, 4 * scratchPlan.headElements);
   Value corrections = place(k, scratchPlan.corrections, tile.first, 4);
@@ -281,25 +437,36 @@ void Attention::emitOutputs(KernelBuilder &k, const HeadPage &page,
       for (int64_t v = 0; v < count; ++v)
         start.push_back(k.mul(k.load(k.f32x16(), output(h, v)), corr));
     }
-    Value values =
-        k.offset(page.values, first * vectorLanes * shape.elementBytes());
     SmallVector<Value> o = k.forLoop(
         k.index(0), limit, 1, start, [&](Value j, ValueRange carried) {
           SmallVector<Value> next(carried);
           if (first == 0)
             prefetchRow(k, nextKeys, j, rowBytes);
-          Value row = k.element(values, j, rowBytes);
+          Value row = k.element(page.values, j, rowBytes);
           Value weight = k.element(weights, j, 4);
+          int64_t known = -1;
+          Value zero;
           for (int64_t v = 0; v < count; ++v) {
+            int64_t group =
+                scratchPlan.valueGroups == 1
+                    ? 0
+                    : (first + v) * vectorLanes / shape.groupElements();
+            if (page.valueZeros && group != known)
+              zero = k.splat(k.extend(
+                  k.load(
+                      k.getBuilder().getI8Type(),
+                      k.offset(k.offset(page.valueZeros, group * pagePositions),
+                               j)),
+                  k.getBuilder().getI32Type(), /*isSigned=*/false));
+            known = group;
             // The last vector of a head may reach into the next row (or the
             // slack): lanes that are never stored to y.
-            Value value = loadWide(
-                k, k.offset(row, v * vectorLanes * shape.elementBytes()));
+            Value value = loadValue(k, row, first + v, zero);
             for (int64_t h = 0; h < tile.count; ++h) {
-              Value p =
-                  k.splat(k.load(f32, k.offset(weight, 4 * h * pagePositions)));
+              Value w = k.splat(k.load(
+                  f32, k.offset(weight, h * headBytes + group * groupBytes)));
               Value &sum = next[h * count + v];
-              sum = k.fma(p, value, sum);
+              sum = k.fma(w, value, sum);
             }
           }
           return next;

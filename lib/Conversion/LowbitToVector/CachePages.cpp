@@ -17,17 +17,28 @@ CachePages::CachePages(KernelParameters &parameters)
       headDim(parameters.integer("head_dim", 2, largestHeadDim)),
       pageBytes(parameters.integer("page_bytes", 1)),
       pagesPerSequence(parameters.integer("pages_per_sequence", 1)) {
-  Type type = parameters.type("cache");
-  isInteger = type && type.isInteger(8);
-  isFloat32 = type && type.isF32();
-  if (type && !isInteger && !isFloat32 && !type.isF16())
-    parameters.report("cache", "expected f16, f32 or i8");
+  format.type = parameters.type("cache");
+  // What a bad parameter leaves is some legal format.
+  auto ignore = [&](const char *name, const llvm::Twine &why) {
+    parameters.report(name, why);
+    format = {Float32Type::get(parameters.getContext()), 0};
+  };
+  if (!format.type) {
+    format.type = Float32Type::get(parameters.getContext());
+  } else if (format.isInteger() && format.bits() < 8) {
+    format.group = parameters.integer("cache_group", 0, 64);
+    if (!CacheFormat::get(format.type, format.group))
+      ignore(format.bits() == 4 || format.bits() == 2 ? "cache_group" : "cache",
+             "expected f16, f32, i8, i4 or i2, these two with groups of 32, 64 "
+             "or 0 (the head)");
+  } else if (!CacheFormat::get(format.type, std::nullopt)) {
+    ignore("cache", "expected f16, f32, i8, i4 or i2");
+  }
   if (heads % kvHeads != 0)
     parameters.report("heads", "is no multiple of kv_heads");
   if (headDim % 2 != 0)
     parameters.report("head_dim", "is odd");
-  int64_t layerBytes =
-      2 * kvHeads * (headBytes() + (isInteger ? 4 * pagePositions : 0));
+  int64_t layerBytes = format.layerBytes(kvHeads, headDim);
   if (!parameters.failed() && pageBytes < layerBytes)
     parameters.report("page_bytes", "is " + llvm::Twine(pageBytes) +
                                         ", one layer takes " +
@@ -43,14 +54,23 @@ Value CachePages::page(KernelBuilder &k, Value cache, Value pageTable,
 
 HeadPage CachePages::head(KernelBuilder &k, Value page, Value head) const {
   HeadPage result;
-  Value place = k.mul(head, k.index(headBytes()));
-  result.keys = k.offset(page, place);
-  result.values = k.offset(result.keys, kvHeads * headBytes());
-  if (!isInteger)
+  int64_t end = 0; // bytes of the page's parts so far
+  // A part holds `bytes` bytes for each KV head.
+  auto part = [&](int64_t bytes) {
+    Value place = k.element(k.offset(page, end), head, bytes);
+    end += kvHeads * bytes;
+    return place;
+  };
+  result.keys = part(format.headBytes(headDim));
+  result.values = part(format.headBytes(headDim));
+  if (!format.isInteger())
     return result;
-  int64_t scalesBytes = 4 * pagePositions;
-  Value scales = k.offset(page, 2 * kvHeads * headBytes());
-  result.keyScales = k.element(scales, head, scalesBytes);
-  result.valueScales = k.offset(result.keyScales, kvHeads * scalesBytes);
+  int64_t scales = groups() * pagePositions * format.scaleBytes();
+  result.keyScales = part(scales);
+  result.valueScales = part(scales);
+  if (!format.isGrouped())
+    return result;
+  result.keyZeros = part(groups() * pagePositions);
+  result.valueZeros = part(groups() * pagePositions);
   return result;
 }

@@ -1,15 +1,14 @@
 //===- CachePages.h - Where keys and values lie -----------------*- C++ -*-===//
 //
-// A page of the cache holds 64 positions (Spec.md, 5.2). Of one layer:
-//
-//   K [kv head][head_dim][64], V [kv head][64][head_dim]   f16 or s8
-//   K scales, V scales [kv head][64]                       f32, with s8 only
+// A page of the cache holds 64 positions (Spec.md, 5.2); what is in it says
+// lowbit/IR/CacheFormat.h.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_LIB_CONVERSION_CACHEPAGES_H
 #define LOWBIT_LIB_CONVERSION_CACHEPAGES_H
 
 #include "RowLoops.h"
+#include "lowbit/IR/CacheFormat.h"
 #include "lowbit/Runtime/Plan.h"
 
 namespace lowbit {
@@ -17,21 +16,34 @@ namespace lowbit {
 /// Addresses of one KV head in one page.
 struct HeadPage {
   Value keys, values;
-  /// Null but for int8.
+  /// [group][64]; null for floats.
   Value keyScales, valueScales;
+  /// [group][64]; i4 and i2 only.
+  Value keyZeros, valueZeros;
 };
 
 /// Shape of the heads and of the cache.
 struct CachePages {
-  /// Reads `heads`, `kv_heads`, `head_dim`, `cache`, `page_bytes`,
-  /// `pages_per_sequence`, and checks that a layer fits in a page.
+  /// Reads `heads`, `kv_heads`, `head_dim`, `cache`, `cache_group`,
+  /// `page_bytes`, `pages_per_sequence`, and checks that a layer fits in a
+  /// page.
   explicit CachePages(KernelParameters &parameters);
 
   /// Query heads of a KV head.
   int64_t groupHeads() const { return heads / kvHeads; }
-  int64_t elementBytes() const { return isInteger ? 1 : isFloat32 ? 4 : 2; }
-  /// Bytes of K (or V) of one head.
-  int64_t headBytes() const { return headDim * pagePositions * elementBytes(); }
+  /// Scales of a head; 0 for floats.
+  int64_t groups() const { return format.groups(headDim); }
+  int64_t groupElements() const { return format.groupElements(headDim); }
+  /// Elements of a unit: those of a byte of codes, or one.
+  int64_t unitElements() const {
+    return format.isGrouped() ? 8 / format.bits() : 1;
+  }
+  /// Bytes between units of K: one for each position of the page.
+  int64_t keyUnitBytes() const { return pagePositions * format.unitBytes(); }
+  /// Bytes of V of one head at one position.
+  int64_t valueRowBytes() const {
+    return format.units(headDim) * format.unitBytes();
+  }
 
   /// Address of the page that holds block `block` (64 positions) of `sequence`.
   Value page(KernelBuilder &k, Value cache, Value pageTable, Value sequence,
@@ -41,7 +53,7 @@ struct CachePages {
 
   int64_t heads = 1, kvHeads = 1, headDim = 1;
   int64_t pageBytes = 0, pagesPerSequence = 1;
-  bool isInteger = false, isFloat32 = false; ///< neither: f16
+  CacheFormat format;
 };
 
 } // namespace lowbit

@@ -1,6 +1,7 @@
 //===- GroupedWeights.cpp - Integer weights with scales ---------*- C++ -*-===//
 
 #include "GroupedWeights.h"
+#include "RowLoops.h"
 
 using namespace mlir;
 using namespace lowbit;
@@ -59,26 +60,7 @@ Value GroupedWeights::scaleOf(KernelBuilder &k, Value pointer,
 }
 
 Value GroupedWeights::zeros(KernelBuilder &k, Value pointer) const {
-  OpBuilder &builder = k.getBuilder();
-  int bits = zeroBits;
-  if (bits == 8)
-    return k.extend(k.load(k.vectorType(builder.getI8Type()), pointer),
-                    builder.getI32Type(), /*isSigned=*/false);
-  // Eight lanes are b bytes: lanes 0…7 from one word, 8…15 from the one that
-  // starts b bytes on.
-  SmallVector<int32_t> shifts, isHigh;
-  for (int lane = 0; lane < 16; ++lane) {
-    shifts.push_back(lane % 8 * bits);
-    isHigh.push_back(lane < 8 ? 0 : -1);
-  }
-  Value low = k.splat(k.load(builder.getI32Type(), pointer));
-  Value high = k.splat(k.load(builder.getI32Type(), k.offset(pointer, bits)));
-  Value isLow = k.compare(arith::CmpIPredicate::eq, k.constant(isHigh),
-                          k.zero(k.i32x16()));
-  Value word = k.select(isLow, low, high);
-  Value shifted =
-      arith::ShRUIOp::create(builder, k.getLoc(), word, k.constant(shifts));
-  return k.andi(shifted, k.splat(k.i32((1 << bits) - 1)));
+  return unpackLanes(k, pointer, zeroBits);
 }
 
 Value GroupedWeights::factor(KernelBuilder &k, Value weight) const {

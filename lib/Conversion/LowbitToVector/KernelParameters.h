@@ -54,6 +54,7 @@ public:
 
   /// Reports `what` about parameter `name`.
   void report(llvm::StringRef name, const llvm::Twine &what);
+  mlir::MLIRContext *getContext() { return kernel.getContext(); }
   /// Whether anything was reported.
   bool failed() const { return reported; }
 

@@ -1,7 +1,6 @@
 //===- LinearSteps.cpp - Float steps of a linear ----------------*- C++ -*-===//
 
 #include "LinearSteps.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 using namespace lowbit;

@@ -23,11 +23,13 @@ static Value laneMask(KernelBuilder &k, int64_t lanes) {
 
 Value lowbit::loadLanes(KernelBuilder &k, Type elementType, Value pointer,
                         int64_t lanes) {
-  VectorType type = k.vectorType(elementType);
-  Value vector = k.load(type, pointer);
+  return maskLanes(k, k.load(k.vectorType(elementType), pointer), lanes);
+}
+
+Value lowbit::maskLanes(KernelBuilder &k, Value vector, int64_t lanes) {
   if (lanes == vectorLanes)
     return vector;
-  return k.select(laneMask(k, lanes), vector, k.zero(type));
+  return k.select(laneMask(k, lanes), vector, k.zero(vector.getType()));
 }
 
 void lowbit::storeLanes(KernelBuilder &k, Value vector, Value pointer,
@@ -88,6 +90,50 @@ Value lowbit::maxInteger(KernelBuilder &k, Value a, Value b) {
 
 Value lowbit::minInteger(KernelBuilder &k, Value a, Value b) {
   return arith::MinSIOp::create(k.getBuilder(), k.getLoc(), a, b);
+}
+
+/// Places of the lanes of a word that holds lanes l, l + 1, … from bit 0 on.
+static Value lanePlaces(KernelBuilder &k, int bits, int lanesPerWord) {
+  SmallVector<int32_t> shifts;
+  for (int lane = 0; lane < vectorLanes; ++lane)
+    shifts.push_back(lane % lanesPerWord * bits);
+  return k.constant(shifts);
+}
+
+Value lowbit::unpackLanes(KernelBuilder &k, Value pointer, int bits) {
+  OpBuilder &builder = k.getBuilder();
+  if (bits == 8)
+    return k.extend(k.load(k.vectorType(builder.getI8Type()), pointer),
+                    builder.getI32Type(), /*isSigned=*/false);
+  int lanesPerWord = bits <= 2 ? 16 : 8;
+  Value word = k.splat(k.load(builder.getI32Type(), pointer));
+  if (lanesPerWord == 8) {
+    // Eight lanes are b bytes: lanes 8…15 start b bytes on.
+    Value high = k.splat(k.load(builder.getI32Type(), k.offset(pointer, bits)));
+    SmallVector<int32_t> isHigh(vectorLanes, 0);
+    std::fill(isHigh.begin() + 8, isHigh.end(), -1);
+    Value isLow = k.compare(arith::CmpIPredicate::eq, k.constant(isHigh),
+                            k.zero(k.i32x16()));
+    word = k.select(isLow, word, high);
+  }
+  Value shifted = arith::ShRUIOp::create(builder, k.getLoc(), word,
+                                         lanePlaces(k, bits, lanesPerWord));
+  return k.andi(shifted, k.splat(k.i32((1 << bits) - 1)));
+}
+
+SmallVector<Value> lowbit::packLanes(KernelBuilder &k, Value codes, int bits) {
+  int64_t lanesPerWord = 32 / bits;
+  Value placed = arith::ShLIOp::create(k.getBuilder(), k.getLoc(), codes,
+                                       lanePlaces(k, bits, lanesPerWord));
+  SmallVector<Value> words;
+  for (int64_t lane = 0; lane < vectorLanes; lane += lanesPerWord) {
+    Value part = vector::ExtractStridedSliceOp::create(
+        k.getBuilder(), k.getLoc(), placed, ArrayRef<int64_t>{lane},
+        ArrayRef<int64_t>{lanesPerWord}, ArrayRef<int64_t>{1});
+    words.push_back(vector::ReductionOp::create(
+        k.getBuilder(), k.getLoc(), vector::CombiningKind::OR, part));
+  }
+  return words;
 }
 
 Value lowbit::loadIndex(KernelBuilder &k, Value pointer) {

@@ -30,6 +30,8 @@ Value rowPointer(KernelBuilder &k, Value buffer, Value row,
 /// 16 elements of `elementType` at `pointer`; lanes from `lanes` on are 0.
 Value loadLanes(KernelBuilder &k, mlir::Type elementType, Value pointer,
                 int64_t lanes);
+/// `vector` with lanes from `lanes` on made 0.
+Value maskLanes(KernelBuilder &k, Value vector, int64_t lanes);
 /// Stores the first `lanes` lanes; writes nothing beyond.
 void storeLanes(KernelBuilder &k, Value vector, Value pointer, int64_t lanes);
 
@@ -56,6 +58,11 @@ Value maxIntegerLanes(KernelBuilder &k, Value vector);
 Value maxInteger(KernelBuilder &k, Value a, Value b);
 /// The smaller, of signed integers.
 Value minInteger(KernelBuilder &k, Value a, Value b);
+/// 16 unsigned integers of `bits` (1 to 4, or 8) from a string of bits at
+/// `pointer`, i32. Reads whole words, at most 8 bytes.
+Value unpackLanes(KernelBuilder &k, Value pointer, int bits);
+/// The way back, 2 or 4 bits: one or two i32 of consecutive lanes.
+llvm::SmallVector<Value> packLanes(KernelBuilder &k, Value codes, int bits);
 /// A 32-bit index at `pointer`, as i64.
 Value loadIndex(KernelBuilder &k, Value pointer);
 

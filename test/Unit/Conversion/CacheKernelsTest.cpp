@@ -9,6 +9,7 @@
 #include "KernelHarness.h"
 #include "NaiveSteps.h"
 #include "lowbit/Numerics/Float.h"
+#include "llvm/ADT/STLExtras.h"
 #include "llvm/Support/FormatVariadic.h"
 #include <algorithm>
 #include <gtest/gtest.h>
@@ -80,18 +81,29 @@ TEST(CacheKernels, RotaryTable) {
 
 namespace {
 
+/// `bits`: 16 and 32 for floats; `group`: 4 and 2 bits only, 0 is the head.
 struct Shape {
   int64_t heads, kvHeads, headDim;
-  bool isInteger;
+  int64_t bits;
+  int64_t group = 0;
 
-  int64_t elementBytes() const { return isInteger ? 1 : 2; }
-  int64_t headBytes() const { return headDim * 64 * elementBytes(); }
+  bool isFloat() const { return bits >= 16; }
+  bool isGrouped() const { return bits < 8; }
+  int64_t groupSize() const { return group ? group : headDim; }
+  int64_t groups() const { return (headDim + groupSize() - 1) / groupSize(); }
+  /// Bytes of a head at one position.
+  int64_t positionBytes() const { return (headDim * bits + 7) / 8; }
+  int64_t headBytes() const { return positionBytes() * 64; }
   int64_t layerBytes() const {
-    return 2 * kvHeads * (headBytes() + (isInteger ? 256 : 0));
+    int64_t scales = isFloat() ? 0 : isGrouped() ? 192 * groups() : 256;
+    return 2 * kvHeads * (headBytes() + scales);
+  }
+  std::string type() const {
+    return (isFloat() ? "f" : "i") + std::to_string(bits);
   }
   std::string name() const {
-    return formatv("h{0}_{1}_{2}_{3}", heads, kvHeads, headDim,
-                   isInteger ? "i8" : "f16")
+    return formatv("h{0}_{1}_{2}_{3}_{4}", heads, kvHeads, headDim, type(),
+                   group)
         .str();
   }
 };
@@ -105,24 +117,36 @@ public:
   NaiveCache(const Shape &shape, uint8_t *bytes, const int32_t *pageTable)
       : shape(shape), bytes(bytes), pageTable(pageTable) {}
 
+  /// The byte that holds element d of a key (or its first byte).
   uint8_t *key(int64_t sequence, int64_t position, int64_t head, int64_t d) {
-    int64_t element = (head * shape.headDim + d) * 64 + position % 64;
-    return page(sequence, position) + element * shape.elementBytes();
+    int64_t size = std::max<int64_t>(shape.bits / 8, 1);
+    int64_t row = d * shape.bits / 8 / size;
+    return page(sequence, position) + head * shape.headBytes() +
+           (row * 64 + position % 64) * size;
   }
   uint8_t *value(int64_t sequence, int64_t position, int64_t head, int64_t d) {
-    int64_t element = (head * 64 + position % 64) * shape.headDim + d;
-    return page(sequence, position) + shape.kvHeads * shape.headBytes() +
-           element * shape.elementBytes();
+    return page(sequence, position) +
+           (shape.kvHeads + head) * shape.headBytes() +
+           position % 64 * shape.positionBytes() + d * shape.bits / 8;
   }
-  uint8_t *scale(int64_t sequence, int64_t position, int64_t head,
-                 bool isValue) {
-    int64_t element =
-        (head + (isValue ? shape.kvHeads : 0)) * 64 + position % 64;
+  uint8_t *scale(int64_t sequence, int64_t position, int64_t head, bool isValue,
+                 int64_t group = 0) {
+    int64_t size = shape.isGrouped() ? 2 : 4;
     return page(sequence, position) + 2 * shape.kvHeads * shape.headBytes() +
-           4 * element;
+           place(position, head, isValue, group) * size;
+  }
+  uint8_t *zero(int64_t sequence, int64_t position, int64_t head, bool isValue,
+                int64_t group) {
+    return page(sequence, position) + 2 * shape.kvHeads * shape.headBytes() +
+           4 * shape.kvHeads * shape.groups() * 64 +
+           place(position, head, isValue, group);
   }
 
 private:
+  int64_t place(int64_t position, int64_t head, bool isValue, int64_t group) {
+    int64_t row = (head + (isValue ? shape.kvHeads : 0)) * shape.groups();
+    return (row + group) * 64 + position % 64;
+  }
   uint8_t *page(int64_t sequence, int64_t position) {
     int64_t physical = pageTable[sequence * pagesPerSequence + position / 64];
     return bytes + (physical * layers + layer) * shape.layerBytes();
@@ -155,18 +179,23 @@ void storeHalf(uint8_t *bytes, float value) {
 } // namespace
 
 static const Shape shapes[] = {
-    {1, 1, 2, false},   {8, 4, 8, false},   {8, 4, 8, true},
-    {4, 4, 16, false},  {6, 2, 20, true},   {4, 2, 64, false},
-    {4, 2, 64, true},   {8, 2, 64, false},  {5, 1, 80, false},
-    {7, 1, 34, true},   {3, 1, 128, false}, {16, 2, 128, true},
-    {12, 1, 48, false}, {2, 1, 256, true}};
+    {1, 1, 2, 16},       {8, 4, 8, 16},      {8, 4, 8, 8},
+    {4, 4, 16, 16},      {6, 2, 20, 8},      {4, 2, 64, 16},
+    {4, 2, 64, 8},       {5, 1, 80, 16},     {7, 1, 34, 8},
+    {3, 1, 128, 16},     {16, 2, 128, 8},    {12, 1, 48, 32},
+    {2, 1, 256, 8},      {8, 4, 8, 4, 64},   {4, 2, 64, 4, 32},
+    {7, 1, 34, 4, 32},   {2, 1, 144, 4, 64}, {6, 2, 20, 4, 0},
+    {1, 1, 2, 2, 0},     {4, 2, 64, 2, 64},  {7, 1, 34, 2, 32},
+    {16, 2, 128, 2, 32}, {6, 2, 22, 2, 0}};
 
 static std::string commonParameters(const Shape &shape) {
   return formatv("heads = {0}, kv_heads = {1}, head_dim = {2}, cache = {3}, "
-                 "page_bytes = {4}, pages_per_sequence = {5}",
-                 shape.heads, shape.kvHeads, shape.headDim,
-                 shape.isInteger ? "i8" : "f16", layers * shape.layerBytes(),
-                 pagesPerSequence)
+                 "page_bytes = {4}, pages_per_sequence = {5}{6}",
+                 shape.heads, shape.kvHeads, shape.headDim, shape.type(),
+                 layers * shape.layerBytes(), pagesPerSequence,
+                 shape.isGrouped()
+                     ? formatv(", cache_group = {0}", shape.group).str()
+                     : "")
       .str();
 }
 
@@ -193,9 +222,26 @@ static void storeNaive(NaiveCache &cache, const Shape &shape, int64_t sequence,
     return isValue ? cache.value(sequence, position, head, d)
                    : cache.key(sequence, position, head, d);
   };
-  if (!shape.isInteger) {
+  if (shape.isFloat()) {
     for (int64_t d = 0; d < shape.headDim; ++d)
-      storeHalf(place(d), x[d]);
+      if (shape.bits == 16)
+        storeHalf(place(d), x[d]);
+      else
+        std::memcpy(place(d), &x[d], 4);
+    return;
+  }
+  if (shape.isGrouped()) {
+    for (int64_t d = 0; d < shape.headDim; ++d)
+      *place(d) = 0;
+    for (int64_t g = 0; g < shape.groups(); ++g) {
+      int64_t first = g * shape.groupSize();
+      int64_t end = std::min(first + shape.groupSize(), shape.headDim);
+      NaiveGrid grid = naiveGrid(x + first, end - first, shape.bits);
+      storeHalf(cache.scale(sequence, position, head, isValue, g), grid.scale);
+      *cache.zero(sequence, position, head, isValue, g) = uint8_t(grid.zero);
+      for (int64_t d = first; d < end; ++d)
+        *place(d) |= uint8_t(grid.codes[d - first] << d * shape.bits % 8);
+    }
     return;
   }
   NaiveQuantized quantized = naiveQuantize(x, shape.headDim, 127.0f);
@@ -221,6 +267,8 @@ static void checkRotaryCache(KernelHarness &kernels, const Shape &shape,
     input[width + i] *= 1e-41f; // subnormals, in f16 zeros
     input[2 * width + i] *= 1e-6f;
     input[3 * width + i] *= 1e5f; // f16 overflows
+    input[4 * width + i] = std::fabs(input[4 * width + i]);
+    input[5 * width + i] = -std::fabs(input[5 * width + i]);
   }
   Guarded<float> x(input), cos(randomFloats(rows * half, 1)),
       sin(randomFloats(rows * half, 2));
@@ -284,28 +332,42 @@ TEST(CacheKernels, RotaryCache) {
 
 namespace {
 
-/// Keys and values of one KV head as f32, and their scales (1 for f16).
+/// Keys and values of one KV head as f32 without their scales (zero points
+/// taken off), and the scales, `[position][group]`.
 struct NaiveHead {
   NaiveHead(NaiveCache &cache, const Shape &shape, int64_t sequence,
             int64_t head, int64_t count) {
-    for (int64_t j = 0; j < count; ++j) {
-      for (int64_t d = 0; d < shape.headDim; ++d) {
-        keys.push_back(load(shape, cache.key(sequence, j, head, d)));
-        values.push_back(load(shape, cache.value(sequence, j, head, d)));
+    for (int64_t j = 0; j < count; ++j)
+      for (bool isValue : {false, true}) {
+        std::vector<float> &elements = isValue ? values : keys;
+        std::vector<float> &scales = isValue ? valueScales : keyScales;
+        for (int64_t d = 0; d < shape.headDim; ++d) {
+          const uint8_t *bytes = isValue ? cache.value(sequence, j, head, d)
+                                         : cache.key(sequence, j, head, d);
+          int64_t g = d / shape.groupSize();
+          elements.push_back(
+              shape.isGrouped()
+                  ? float(int(*bytes >> d * shape.bits % 8 &
+                              ((1 << shape.bits) - 1)) -
+                          int(*cache.zero(sequence, j, head, isValue, g)))
+                  : load(shape, bytes));
+        }
+        for (int64_t g = 0; g < shape.groups() && !shape.isFloat(); ++g) {
+          uint8_t *bytes = cache.scale(sequence, j, head, isValue, g);
+          scales.push_back(shape.isGrouped() ? loadHalf(bytes)
+                                             : loadFloat(bytes));
+        }
       }
-      bool scaled = shape.isInteger;
-      keyScales.push_back(
-          scaled ? loadFloat(cache.scale(sequence, j, head, false)) : 1.0f);
-      valueScales.push_back(
-          scaled ? loadFloat(cache.scale(sequence, j, head, true)) : 1.0f);
-    }
   }
-  static float load(const Shape &shape, const uint8_t *bytes) {
-    if (shape.isInteger)
-      return float(int8_t(*bytes));
+  static float loadHalf(const uint8_t *bytes) {
     uint16_t half;
     std::memcpy(&half, bytes, 2);
     return f16ToFloat(half);
+  }
+  static float load(const Shape &shape, const uint8_t *bytes) {
+    return shape.bits == 8    ? float(int8_t(*bytes))
+           : shape.bits == 16 ? loadHalf(bytes)
+                              : loadFloat(bytes);
   }
   std::vector<float> keys, values, keyScales, valueScales;
 };
@@ -326,10 +388,16 @@ static std::vector<float> attendNaive(const NaiveHead &head, const float *q,
     for (int64_t i = 0; i < count; ++i) {
       int64_t j = block * 64 + i;
       float t = 0;
-      for (int64_t d = 0; d < hd; ++d)
-        t = std::fma(q[d], head.keys[j * hd + d], t);
-      if (shape.isInteger)
-        t = t * head.keyScales[j];
+      for (int64_t g = 0; g < shape.groups(); ++g) {
+        float u = 0;
+        int64_t first = g * shape.groupSize();
+        for (int64_t d = first; d < std::min(first + shape.groupSize(), hd);
+             ++d)
+          u = std::fma(q[d], head.keys[j * hd + d], u);
+        t = shape.isFloat()
+                ? u
+                : std::fma(u, head.keyScales[j * shape.groups() + g], t);
+      }
       s[i] = t * scale;
       bm = std::fmax(bm, s[i]);
     }
@@ -342,7 +410,8 @@ static std::vector<float> attendNaive(const NaiveHead &head, const float *q,
       o[d] = o[d] * corr;
       for (int64_t i = 0; i < count; ++i) {
         int64_t j = block * 64 + i;
-        float weight = shape.isInteger ? p[i] * head.valueScales[j] : p[i];
+        int64_t g = j * shape.groups() + d / shape.groupSize();
+        float weight = shape.isFloat() ? p[i] : p[i] * head.valueScales[g];
         o[d] = std::fma(weight, head.values[j * hd + d], o[d]);
       }
     }
@@ -369,8 +438,8 @@ static void fillCache(NaiveCache &cache, const Shape &shape, int64_t sequence,
       }
 }
 
-static void checkAttention(KernelHarness &kernels, const Shape &shape,
-                           uint32_t variant) {
+/// All variants against one expectation.
+static void checkAttention(KernelHarness &kernels, const Shape &shape) {
   const int32_t batch[][2] = {{0, 0},   {1, 0},   {0, 1},   {2, 14},  {2, 15},
                               {1, 16},  {0, 62},  {0, 63},  {0, 64},  {1, 65},
                               {1, 127}, {1, 128}, {2, 200}, {0, 319}, {2, 255}};
@@ -390,27 +459,27 @@ static void checkAttention(KernelHarness &kernels, const Shape &shape,
   // A row of large queries: all weight on one key, the rest underflows.
   for (int64_t i = 0; i < width; ++i)
     q[12 * width + i] *= 300.0f;
-  y.poison();
-  kernels.run(shape.name(), variant,
-              {q.data(), pairs.data(), pageTable.data(),
-               bytes.data() + layer * shape.layerBytes(), y.data()},
-              rows, rows * shape.kvHeads, shape.headDim);
+  std::vector<float> expected(rows * columns);
   int64_t group = shape.heads / shape.kvHeads;
   for (int64_t kv = 0; kv < shape.kvHeads; ++kv)
     for (int64_t r = 0; r < rows; ++r) {
       NaiveHead head(cache, shape, batch[r][0], kv, batch[r][1] + 1);
-      for (int64_t h = kv * group; h < (kv + 1) * group; ++h) {
-        std::vector<float> expected =
-            attendNaive(head, &q[r * width + 5 + h * shape.headDim], shape,
-                        batch[r][1], 0.125f);
-        EXPECT_TRUE(equalBits(
-            expected.data(), &y[r * columns + h * shape.headDim], shape.headDim,
-            formatv("{0} variant {1} row {2} head {3}", shape.name(), variant,
-                    r, h)
-                .str()));
-      }
+      for (int64_t h = kv * group; h < (kv + 1) * group; ++h)
+        llvm::copy(attendNaive(head, &q[r * width + 5 + h * shape.headDim],
+                               shape, batch[r][1], 0.125f),
+                   &expected[r * columns + h * shape.headDim]);
     }
-  EXPECT_TRUE(y.intact());
+  for (uint32_t variant : variantsWithWide()) {
+    y.poison();
+    kernels.run(shape.name(), variant,
+                {q.data(), pairs.data(), pageTable.data(),
+                 bytes.data() + layer * shape.layerBytes(), y.data()},
+                rows, rows * shape.kvHeads, shape.headDim);
+    EXPECT_TRUE(
+        equalBits(expected.data(), y.data(), expected.size(),
+                  formatv("{0} variant {1}", shape.name(), variant).str()));
+    EXPECT_TRUE(y.intact());
+  }
 }
 
 TEST(CacheKernels, Attention) {
@@ -423,7 +492,6 @@ TEST(CacheKernels, Attention) {
                 .str();
   KernelHarness kernels(text, "x86_64", /*wide=*/true);
   ASSERT_TRUE(kernels.ok());
-  for (uint32_t variant : variantsWithWide())
-    for (const Shape &shape : shapes)
-      checkAttention(kernels, shape, variant);
+  for (const Shape &shape : shapes)
+    checkAttention(kernels, shape);
 }

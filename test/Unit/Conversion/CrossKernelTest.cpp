@@ -154,14 +154,20 @@ void addCacheCalls(std::vector<Call> &calls) {
                    rows,
                    {rowPairs(), zeros(rows * 9 * 4), zeros(rows * 9 * 4)}});
   Argument pages = bytesOfValues(std::vector<int32_t>{3, 1, 0, 2});
-  for (bool isInteger : {false, true}) {
-    const char *type = isInteger ? "i8" : "f16";
-    int64_t pageBytes = 2 * 2 * 18 * 64 * (isInteger ? 1 : 2) +
-                        (isInteger ? 2 * 2 * 64 * 4 : 0);
+  for (const char *type : {"f16", "i8", "i4", "i2"}) {
+    bool isHalf = type == std::string("f16");
+    bool isGrouped = type[1] == '4' || type[1] == '2';
+    // Of one head at one position: codes, and scales (with zero points).
+    int64_t codes = isHalf          ? 36
+                    : !isGrouped    ? 18
+                    : type[1] == '4' ? 9
+                                    : 5;
+    int64_t scales = isHalf ? 0 : isGrouped ? 3 : 4;
+    int64_t pageBytes = 2 * 2 * 64 * (codes + scales);
     std::string shape =
-        formatv("heads = 6, kv_heads = 2, head_dim = 18, cache = {0}, "
+        formatv("heads = 6, kv_heads = 2, head_dim = 18, cache = {0}{2}, "
                 "page_bytes = {1}, pages_per_sequence = 2",
-                type, pageBytes)
+                type, pageBytes, isGrouped ? ", cache_group = 0" : "")
             .str();
     calls.push_back({formatv("cache_{0}", type).str(),
                      "rotary_cache",

@@ -7,6 +7,7 @@
 #ifndef LOWBIT_TEST_UNIT_CONVERSION_NAIVESTEPS_H
 #define LOWBIT_TEST_UNIT_CONVERSION_NAIVESTEPS_H
 
+#include "lowbit/Numerics/Float.h"
 #include <cmath>
 #include <cstdint>
 #include <cstring>
@@ -101,6 +102,34 @@ inline NaiveQuantized naiveQuantize(const float *x, size_t count, float limit) {
     result.q[i] =
         int32_t(std::fmax(std::fmin(std::rint(x[i] * inv), limit), -limit));
   return result;
+}
+
+/// A group of a cache of 4 or 2 bits: codes, the scale as f32 (to be rounded to
+/// f16 by who stores it; it is a half already), the zero point.
+struct NaiveGrid {
+  std::vector<int> codes;
+  float scale = 0;
+  int zero = 0;
+};
+
+inline NaiveGrid naiveGrid(const float *x, size_t count, int64_t bits) {
+  NaiveGrid grid;
+  grid.codes.resize(count);
+  float low = 0, high = 0, steps = float((1 << bits) - 1);
+  for (size_t i = 0; i < count; ++i) {
+    low = x[i] < low ? x[i] : low;
+    high = x[i] > high ? x[i] : high;
+  }
+  grid.scale = f16ToFloat(roundToF16((high - low) / steps));
+  float inverse = 1.0f / grid.scale;
+  if (grid.scale == 0 || std::isinf(grid.scale))
+    return grid;
+  auto clamp = [&](float v) { return v < 0 ? 0 : v > steps ? steps : v; };
+  float zero = clamp(std::rint(-low * inverse));
+  grid.zero = int(zero);
+  for (size_t i = 0; i < count; ++i)
+    grid.codes[i] = int(clamp(std::rint(x[i] * inverse) + zero));
+  return grid;
 }
 
 /// Numbers for tests: mostly ordinary ones, with zeros, subnormals and large
