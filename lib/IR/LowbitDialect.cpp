@@ -20,7 +20,7 @@ static void printInit(OpAsmPrinter &printer, lowbit::ParameterOp,
                       Region &init) {
   if (init.empty())
     return;
-  printer << "init ";
+  printer << " init ";
   printer.printRegion(init);
 }
 

@@ -22,7 +22,7 @@ static DefectWords wordsOf(Defect::Kind kind) {
   case Defect::Kind::BadImportance:
     return {"importance", "must be finite and not negative"};
   case Defect::Kind::ScaleOverflow:
-    return {"scale of the group", "exceeds the largest scale that is stored"};
+    return {"scale", "exceeds"};
   case Defect::Kind::BadScale:
     return {"scale of the group", "must be finite and not signed"};
   case Defect::Kind::BadFactor:
@@ -36,20 +36,28 @@ static DefectWords wordsOf(Defect::Kind kind) {
   return {"number", "cannot be stored"};
 }
 
+/// With as many digits as tell all f32 apart.
+static std::string describeNumber(float value) {
+  char text[32];
+  std::snprintf(text, sizeof(text), "%.9g", static_cast<double>(value));
+  return text;
+}
+
 std::string describe(const Defect &defect) {
   DefectWords words = wordsOf(defect.kind);
   std::string place;
   if (defect.row >= 0)
     place += " row " + std::to_string(defect.row) + ",";
-  if (defect.column >= 0)
+  if (defect.group >= 0)
+    place += " group " + std::to_string(defect.group);
+  else if (defect.column >= 0)
     place += " column " + std::to_string(defect.column);
-  char value[32];
-  std::snprintf(value, sizeof(value), "%.9g",
-                static_cast<double>(defect.value));
   std::string text = words.what;
   if (!place.empty())
     text += " at" + place;
-  text += std::string(" is ") + value + ", " + words.limit;
+  text += " is " + describeNumber(defect.value) + ", " + words.limit;
+  if (defect.kind == Defect::Kind::ScaleOverflow)
+    text += " " + describeNumber(defect.limit) + ", the largest that is stored";
   if (defect.count > 1)
     text += " (" + std::to_string(defect.count) + " such in this tile)";
   return text;

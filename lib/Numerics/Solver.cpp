@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <limits>
 
 namespace lowbit {
 
@@ -74,12 +75,18 @@ static Defect reportNonFinite(const TileInput &input) {
   return defect;
 }
 
-static Defect reportOverflow(int64_t row, int64_t column, float scale) {
+/// A scale that does not fit; with a factor, it is the factor that has no
+/// limit but f32's.
+static Defect reportOverflow(const IntegerFormat &format, int64_t row,
+                             int64_t group, int64_t width, float scale) {
   Defect defect;
   defect.kind = Defect::Kind::ScaleOverflow;
   defect.row = row;
-  defect.column = column;
+  defect.group = group;
+  defect.column = group * width;
   defect.value = scale;
+  defect.limit =
+      format.hasFactor() ? std::numeric_limits<float>::max() : 65504.0f;
   return defect;
 }
 
@@ -97,7 +104,7 @@ std::optional<Defect> TileSolver::maximalScale(const TileInput &input,
         return reportNonFinite(input);
       float groupScale = unroundedScale(format, range.minimum, range.maximum);
       if (!isFiniteFloat(groupScale))
-        return reportOverflow(input.firstRow + row, group * groupWidth,
+        return reportOverflow(format, input.firstRow + row, group, groupWidth,
                               groupScale);
       scale = std::max(scale, groupScale);
     }
@@ -182,7 +189,8 @@ std::optional<Defect> TileSolver::chooseGroup(const TileInput &input,
   int lowest = format.offset == Offset::Integer ? 1 : 0;
   GroupChoice choice = chooseScale(format, scale, tile.factor, zero, lowest);
   if (!isFiniteFloat(choice.grid.step))
-    return reportOverflow(input.firstRow + row, begin, scale);
+    return reportOverflow(format, input.firstRow + row, group, groupWidth,
+                          scale);
 
   size_t at = static_cast<size_t>(row * tile.groups + group);
   if (choice.grid.step > 0) {

@@ -35,7 +35,7 @@ def Lowbit_ParameterOp : Lowbit_Op<"parameter",
   let regions = (region AnyRegion:$init);
   let assemblyFormat = [{
     $sym_name `:` $type (`source` $source^)? (`layout` $layout^)? attr-dict-with-keyword
-    custom<Init>($init)
+    `` custom<Init>($init)
   }];
   let hasVerifier = 1;
   let hasRegionVerifier = 1;

@@ -20,7 +20,7 @@ struct [[nodiscard]] Defect {
     /// An importance is NaN, infinite or negative.
     BadImportance,
     /// A group's scale exceeds its stored type (f16: 65504; E4M3: F is not
-    /// finite); `column` is the group's first.
+    /// finite); `column` is the group's first, `group` and `limit` are set.
     ScaleOverflow,
     /// A given scale, or one read back, is NaN, infinite or signed.
     BadScale,
@@ -39,12 +39,18 @@ struct [[nodiscard]] Defect {
   int64_t column = -1;
   /// The number that was refused.
   float value = 0;
+  /// Number of the group in its row (ScaleOverflow only; else −1), and the
+  /// largest value that it could have had.
+  int64_t group = -1;
+  float limit = 0;
   /// How many like it are in the same tile (NonFiniteWeight only; else 1).
   int64_t count = 1;
 };
 
 /// One clause for a person: what, where, its value and the limit. For example
-/// "weight at row 3, column 17 is nan, must be finite (2 such in this tile)".
+/// "weight at row 3, column 17 is nan, must be finite (2 such in this tile)",
+/// or "scale at row 3, group 2 is 81920, exceeds 65504, the largest that is
+/// stored".
 std::string describe(const Defect &defect);
 
 } // namespace lowbit

@@ -166,6 +166,14 @@ TEST(Solver, OutlierIsRefusedByF16AndMeasuredWithE4M3) {
         int64_t width = format.group ? format.group : 256;
         EXPECT_EQ(defect->column, 200 / width * width);
         EXPECT_GT(defect->value, 65504.0f);
+        EXPECT_EQ(defect->group, 200 / width);
+        EXPECT_EQ(defect->limit, 65504.0f);
+        char expected[100];
+        std::snprintf(expected, sizeof(expected),
+                      "scale at row 34, group %d is %.9g, exceeds 65504, the "
+                      "largest that is stored",
+                      int(defect->group), double(defect->value));
+        EXPECT_EQ(describe(*defect), expected);
         continue;
       }
       float factor = factorOf(solver, format, input);
