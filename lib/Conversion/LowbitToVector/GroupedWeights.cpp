@@ -41,13 +41,7 @@ Value GroupedWeights::scales(KernelBuilder &k, Value pointer) const {
   OpBuilder &builder = k.getBuilder();
   if (scale == ScaleType::F16)
     return k.f16ToF32(k.load(k.vectorType(builder.getI16Type()), pointer));
-  Value codes = k.load(k.vectorType(builder.getI8Type()), pointer);
-  if (!k.getTarget().hasF16Conversion)
-    return k.e4m3ToF32(codes);
-  // Moved to f16's place the code is scale · 2^-8, subnormals included, and the
-  // conversion of f16 subnormals is fast where that of f32 subnormals is not.
-  Value moved = k.shl(k.extend(codes, builder.getI16Type(), false), 7);
-  return k.mul(k.f16ToF32(moved), k.splat(k.f32(256.0f)));
+  return k.e4m3ToF32(k.load(k.vectorType(builder.getI8Type()), pointer));
 }
 
 Value GroupedWeights::scaleOf(KernelBuilder &k, Value pointer,

@@ -282,11 +282,26 @@ Value KernelBuilder::bf16ToF32(Value bits) {
 }
 
 Value KernelBuilder::e4m3ToF32(Value bytes) {
-  // Moved to f32's place the code is value · 2^-120, subnormals included.
   Type f32 = withElement(bytes.getType(), builder.getF32Type());
-  Value moved =
-      shl(extend(bytes, builder.getI32Type(), /*isSigned=*/false), 20);
-  return mul(bitcast(moved, f32), floatLike(builder, location, f32, 0x1p120));
+  if (target.hasF16Conversion) {
+    // Moved to f16's place the code is value · 2^-8, subnormals included, and
+    // the conversion of f16 subnormals is fast where arithmetic on f32
+    // subnormals is not.
+    Value moved =
+        shl(extend(bytes, builder.getI16Type(), /*isSigned=*/false), 7);
+    return mul(f16ToF32(moved), floatLike(builder, location, f32, 0x1p8));
+  }
+  // Exponents of f32 are larger by 120; codes below 8, zero and the subnormals,
+  // are multiples of 2^-9.
+  Value code = extend(bytes, builder.getI32Type(), /*isSigned=*/false);
+  Type i32 = code.getType();
+  auto integer = [&](int64_t value) {
+    return integerLike(builder, location, i32, value);
+  };
+  Value normal = bitcast(add(shl(code, 20), integer(120 << 23)), f32);
+  Value subnormal = mul(toF32(code), floatLike(builder, location, f32, 0x1p-9));
+  Value isNormal = compare(arith::CmpIPredicate::uge, code, integer(8));
+  return select(isNormal, normal, subnormal);
 }
 
 //===----------------------------------------------------------------------===//

@@ -183,6 +183,8 @@ struct Case {
   bool bias = false, residual = false, inPlace = false;
   /// Largest codes with the largest activations of one sign.
   bool extreme = false;
+  /// E4M3 scales in the order of their codes, so that all occur.
+  bool everyScale = false;
   int64_t xOffset = 0, xStride = 0, yStride = 0;
 
   std::string text(const std::string &name) const;
@@ -306,6 +308,8 @@ void Problem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
     uint16_t bits = 0;
     if (random(0, 15) != 0)
       bits = c.e4m3 ? random(0, 0x7E) : random(0, 0x47FF);
+    if (c.everyScale)
+      bits = (n * c.groups() + group) % 0x7F;
     std::memcpy(at + r * scaleBytes, &bits, scaleBytes);
     int64_t i = n * c.groups() + group;
     groupScales[i] = c.e4m3 ? e4m3Value(bits) : f16Value(bits);
@@ -663,6 +667,21 @@ TEST(LinearKernel, HoldsTheLargestSums) {
         cases.push_back(c);
       }
   check(cases, 5);
+}
+
+TEST(LinearKernel, DecodesEveryE4M3Scale) {
+  std::vector<Case> cases;
+  for (int64_t bucket : {1, 32}) {
+    Case c;
+    c.group = 32;
+    c.e4m3 = c.everyScale = true;
+    c.bucket = bucket;
+    c.tokens = bucket == 1 ? 1 : 34;
+    c.inputs = 256; // 16 rows of 8 groups: 128 scales
+    c.yStride = c.outputs;
+    cases.push_back(c);
+  }
+  check(cases, 9);
 }
 
 TEST(LinearKernel, DoesNothingWithoutRows) {
