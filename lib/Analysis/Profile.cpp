@@ -59,6 +59,13 @@ Result<Profile> Profile::open(const std::string &path) {
   return profile;
 }
 
+std::optional<std::string> Profile::model() const {
+  for (const auto &[key, value] : container.metadata())
+    if (key == "model")
+      return value;
+  return std::nullopt;
+}
+
 const TensorEntry *Profile::find(const std::string &parameter) const {
   std::string name = "h." + parameter;
   if (const TensorEntry *entry = container.find(name))

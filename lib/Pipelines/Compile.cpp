@@ -98,6 +98,7 @@ private:
   Result<Recipe> chooseRecipe();
   Status transform();
   Status prepareWeights();
+  Status checkProfile();
   Status checkTokenizer(const ManifestModel &model);
   Status planAndGenerate();
   Result<std::string> emitText(mlir::ModuleOp module, Stage stage);
@@ -175,6 +176,10 @@ Status Compilation::load() {
         ExitCode::Usage,
         quoted(options.input) + " is at stage " + stageName(input.stage).str() +
             " already, beyond --emit=" + stageName(options.emit).str()};
+  if (!options.profile.empty() && input.stage >= Stage::Materialized)
+    return Error{ExitCode::Usage,
+                 "--profile does not go with a module at stage " +
+                     stageName(input.stage).str() + ": its weights are packed"};
   return std::nullopt;
 }
 
@@ -251,6 +256,8 @@ Status Compilation::prepareWeights() {
     if (!opened)
       return opened.error();
     profile.emplace(std::move(*opened));
+    if (Status status = checkProfile())
+      return status;
   }
   MaterializeOptions how;
   how.jobs = options.jobs;
@@ -262,6 +269,23 @@ Status Compilation::prepareWeights() {
     return made.error();
   materializer.emplace(std::move(*made));
   return std::nullopt;
+}
+
+/// A profile of another model weighs columns by what they do not carry.
+Status Compilation::checkProfile() {
+  std::optional<std::string> model = profile->model();
+  if (!model) {
+    progress.note(escaped(options.profile) +
+                  ": does not say which model it is of");
+    return std::nullopt;
+  }
+  std::string digest = files->modelDigest();
+  if (*model == digest)
+    return std::nullopt;
+  return Error{ExitCode::Mismatch,
+               escaped(options.profile) + ": model: is " + quoted(*model) +
+                   ", must be that of " + escaped(input.modelFolder) + ", " +
+                   quoted(digest) + ": the profile is of another model"};
 }
 
 /// Refuses now what the runner would refuse to open.

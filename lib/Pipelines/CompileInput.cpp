@@ -168,7 +168,7 @@ Result<InputFiles> InputFiles::read(const CompileInput &input,
   std::sort(names.begin(), names.end());
 
   InputFiles result;
-  if (options.emit == Stage::Artifact)
+  if (options.emit == Stage::Artifact || !options.profile.empty())
     if (Status status = result.addModelFiles(input.modelFolder))
       return *status;
   for (const std::string &name : names) {
@@ -183,6 +183,7 @@ Result<InputFiles> InputFiles::read(const CompileInput &input,
       break;
     }
   }
+  result.modelFiles = result.inputs.size();
   std::vector<std::string> paths = getGivenFiles(module);
   if (!options.profile.empty())
     paths.push_back(options.profile);
@@ -191,6 +192,13 @@ Result<InputFiles> InputFiles::read(const CompileInput &input,
                                    llvm::sys::path::filename(path).str()))
       return *status;
   return result;
+}
+
+std::string InputFiles::modelDigest() const {
+  std::string lines;
+  for (size_t i = 0; i < modelFiles; ++i)
+    lines += inputs[i].file + " " + inputs[i].sha256 + "\n";
+  return hex(sha256(bytesOf(lines)));
 }
 
 std::string InputFiles::tokenizer() const {

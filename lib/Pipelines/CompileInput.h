@@ -33,11 +33,15 @@ Result<CompileInput> loadInput(mlir::MLIRContext &context,
 class InputFiles {
 public:
   /// All files with weights that `module` names, the profile and files of given
-  /// codes; for an artifact also config.json and the tokenizer.
+  /// codes; for an artifact, and where there is a profile, also config.json and
+  /// the tokenizer.
   static Result<InputFiles> read(const CompileInput &input,
                                  const CompileOptions &options);
 
   const std::vector<ManifestInput> &list() const { return inputs; }
+  /// SHA-256 over the lines `file digest` of config.json, the tokenizer and the
+  /// weights: the model that a profile says it is of.
+  std::string modelDigest() const;
   /// The tokenizer.json, whole; artifacts only.
   std::string tokenizer() const;
   /// Exit 5 where a file is not what it was.
@@ -50,6 +54,8 @@ private:
   std::vector<MappedFile> files;
   std::vector<ManifestInput> inputs;
   size_t tokenizerIndex = 0;
+  /// The first inputs are the model's.
+  size_t modelFiles = 0;
 };
 
 } // namespace lowbit

@@ -71,10 +71,7 @@ Status ObservedModel::Contents::open(Progress &progress) {
   if (!read)
     return read.error();
   files.emplace(std::move(*read));
-  std::string list;
-  for (const ManifestInput &file : files->list())
-    list += file.file + " " + file.sha256 + "\n";
-  fingerprint = hex(sha256(bytesOf(list)));
+  fingerprint = files->modelDigest();
   bytes.emplace(input->weightFolders);
   return splitModel(compileOptions, std::move(input->module));
 }

@@ -232,6 +232,17 @@ def compiler_reads_it(folder):
         weighted = [e for e in ledger if e.get("output_error") is not None]
         expect(len(weighted) == (0 if moments == "none" else 9),
                f"{moments}: {len(weighted)} tensors with an output error")
+    # A profile is taken for its own model only: another weight file, another name.
+    other, _, _ = model_and_text(folder, "llama1", 700)
+    weights = other / "model.safetensors"
+    data = bytearray(weights.read_bytes())
+    data[-1] ^= 1
+    weights.write_bytes(data)
+    for emit in (["--emit=materialized"], []):
+        _, error = tool_case.run(other, "-o", folder / "mixed", "--recipe=int2-g64", "--profile",
+                                 folder / "for.full", *emit, expect=7)
+        expect("for.full: model: is" in error and str(other) in error, f"names both files: {error}")
+        expect(not (folder / "mixed").exists() and not (folder / ".mixed.partial").exists(), "left behind")
     expect(made["diagonal"] == made["full"], "diagonal and full weigh differently")
     expect(made["diagonal"] != made["none"], "the profile changes nothing")
 

@@ -40,6 +40,10 @@ public:
   Result<std::optional<std::vector<float>>>
   diagonal(const std::vector<std::string> &parameters, int64_t columns) const;
 
+  /// The model that it is of, as the metadata's `model` says: SHA-256 over the
+  /// lines `file digest` of config, tokenizer and weights (Spec.md, section 8).
+  std::optional<std::string> model() const;
+
   /// Path and file, for the manifest.
   const MappedFile &file() const { return container.file(); }
 
