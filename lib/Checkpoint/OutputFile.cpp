@@ -119,14 +119,20 @@ Status OutputFile::lockPartial(bool resume) {
     if (number < 0)
       return outputError(partial, "cannot create", errno);
     Descriptor opened(number);
+    auto fail = [&](const char *what) {
+      Error error = outputError(partial, what, errno);
+      if (created)
+        unlinkat(directory.get(), name.c_str(), 0);
+      return error;
+    };
     struct stat facts, named;
     if (fstat(number, &facts) != 0)
-      return outputError(partial, "cannot look at it", errno);
+      return fail("cannot look at it");
     if (Status status = checkPartial(facts, partial))
       return status;
     if (retry([&] { return flock(number, LOCK_EX | LOCK_NB); }) != 0) {
       if (errno != EWOULDBLOCK)
-        return outputError(partial, "cannot lock", errno);
+        return fail("cannot lock");
       return refuse(outputPath,
                     "is being written by " + lockHolder(facts.st_ino));
     }

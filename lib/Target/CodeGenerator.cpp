@@ -16,6 +16,7 @@
 #include "llvm/ADT/SmallString.h"
 #include "llvm/ADT/StringExtras.h"
 #include "llvm/Support/FileSystem.h"
+#include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Path.h"
 #include "llvm/Support/Program.h"
 #include "llvm/Support/ThreadPool.h"
@@ -132,8 +133,12 @@ static Result<std::string> compile(llvm::StringRef folder,
                                    const EmitOptions &options,
                                    mlir::MLIRContext &context,
                                    LowerKernels lower) {
-  auto module = mlir::parseSourceFile<mlir::ModuleOp>(
-      (folder + "module.mlir").str(), &context);
+  std::string path = (folder + "module.mlir").str();
+  auto text = llvm::MemoryBuffer::getFile(path);
+  if (!text)
+    return Error{ExitCode::IO, path + ": " + text.getError().message()};
+  auto module = mlir::parseSourceString<mlir::ModuleOp>((*text)->getBuffer(),
+                                                        &context, path);
   if (!module)
     return Error{ExitCode::Internal, "the kernel module cannot be read back"};
   if (!lower(*module, options))

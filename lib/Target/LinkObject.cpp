@@ -6,6 +6,9 @@
 #include "llvm/Support/MemoryBuffer.h"
 #include "llvm/Support/Program.h"
 
+#include <cerrno>
+#include <system_error>
+
 using namespace lowbit;
 
 static Result<std::string> findLinker() {
@@ -16,6 +19,16 @@ static Result<std::string> findLinker() {
     return *path;
   return Error{ExitCode::IO, "linker: neither " LOWBIT_LLD
                              " nor ld.lld-22 in PATH; install lld-22"};
+}
+
+/// Whether the linker's message is about a file that could not be read or
+/// written: the objects are ours, so that all else is a defect.
+static bool speaksOfInputOutput(llvm::StringRef message) {
+  for (int error : {EIO, ENOSPC, EDQUOT, EFBIG, EROFS, EMFILE, ENFILE, ENOENT,
+                    EACCES, EPERM})
+    if (message.contains(std::generic_category().message(error)))
+      return true;
+  return false;
 }
 
 /// Runs the linker in `folder`, whose files it names relatively: no path of
@@ -61,9 +74,9 @@ static Status runLinker(const TemporaryFolder &folder, size_t objects) {
   if (code == 0)
     return {};
   Result<std::string> text = folder.read("log");
-  return Error{ExitCode::Internal, *linker + " failed (" +
-                                       std::to_string(code) + "): " + message +
-                                       (text ? *text : "")};
+  std::string said = message + (text ? *text : "");
+  return Error{speaksOfInputOutput(said) ? ExitCode::IO : ExitCode::Internal,
+               *linker + " failed (" + std::to_string(code) + "): " + said};
 }
 
 Result<std::string> lowbit::linkObjects(llvm::ArrayRef<std::string> objects) {
