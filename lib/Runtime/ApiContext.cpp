@@ -89,6 +89,14 @@ lowbit_error *lowbit_step(lowbit_context *context, const lowbit_row *rows,
   return nullptr;
 }
 
+lowbit_error *lowbit_run_linear(lowbit_context *context, const char *parameter,
+                                const float *x, int64_t rows, int64_t columns,
+                                float *y, int64_t outputs) {
+  std::lock_guard<std::mutex> lock(context->mutex);
+  return toApi(
+      context->session->runLinear(parameter, x, rows, columns, y, outputs));
+}
+
 void lowbit_sampler_options_init(lowbit_sampler_options *options) {
   SamplerOptions defaults;
   *options = {sizeof(*options), defaults.temperature, defaults.topK,

@@ -141,6 +141,18 @@ int32_t lowbit_model_eos(const lowbit_model *model, int32_t index) {
   return eos[index];
 }
 
+lowbit_error *lowbit_parameter_shape(const lowbit_model *model,
+                                     const char *name, int64_t *rows,
+                                     int64_t *columns, int64_t *bytes) {
+  const ManifestTensor *tensor = model->model->manifest().find(name);
+  if (!tensor)
+    return toApi(noParameter(name));
+  *rows = tensor->rows;
+  *columns = tensor->columns;
+  *bytes = tensor->bytes;
+  return nullptr;
+}
+
 lowbit_error *lowbit_model_replace_parameter(lowbit_model *model,
                                              const char *name,
                                              const uint8_t *bytes,

@@ -3,8 +3,21 @@
 
 #include "JsonReader.h"
 #include "lowbit/Checkpoint/Json.h"
+#include "lowbit/Checkpoint/Message.h"
 
 using namespace lowbit;
+
+const ManifestTensor *Manifest::find(const std::string &name) const {
+  for (const ManifestTensor &tensor : tensors)
+    if (tensor.name == name)
+      return &tensor;
+  return nullptr;
+}
+
+Error lowbit::noParameter(const std::string &name) {
+  return {ExitCode::Usage,
+          "parameter " + quoted(name) + ": there is none of that name"};
+}
 
 /// Bounds of the numbers in a manifest.
 static constexpr int64_t maxCount = int64_t(1) << 46;

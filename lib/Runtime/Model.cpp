@@ -1,6 +1,7 @@
 //===- Model.cpp - An artifact, ready to run ------------------------------===//
 #include "lowbit/Runtime/Model.h"
 
+#include "StoredValues.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Runtime/ThreadPool.h"
 #include "lowbit/Runtime/Trust.h"
@@ -163,20 +164,16 @@ Status Model::replaceParameter(const std::string &name, Bytes bytes) {
     return Error{ExitCode::Unsupported,
                  "weights are mapped from the file; open the model with copied "
                  "weights to replace one"};
-  for (const ManifestTensor &tensor : manifest().tensors) {
-    if (tensor.name != name)
-      continue;
-    if (bytes.size != static_cast<uint64_t>(tensor.bytes))
-      return Error{ExitCode::Usage, "parameter " + quoted(name) + ": has " +
-                                        std::to_string(tensor.bytes) +
-                                        " bytes, not " +
-                                        std::to_string(bytes.size)};
-    for (const ArtifactSection &section : file.sections())
-      if (section.name == "weights." + name && section.bytes >= bytes.size) {
-        memcpy(weights.writableAt(section.offset), bytes.data, bytes.size);
-        return {};
-      }
-  }
-  return Error{ExitCode::Usage,
-               "parameter " + quoted(name) + ": there is none of that name"};
+  const ManifestTensor *tensor = manifest().find(name);
+  if (!tensor)
+    return noParameter(name);
+  if (auto error = checkStoredValues(*tensor, bytes))
+    return error;
+  for (const ArtifactSection &section : file.sections())
+    if (section.name == "weights." + name && section.bytes >= bytes.size) {
+      memcpy(weights.writableAt(section.offset), bytes.data, bytes.size);
+      return {};
+    }
+  return Error{ExitCode::Mismatch, escaped(file.path()) + ": parameter " +
+                                       quoted(name) + " has no tensor"};
 }

@@ -114,8 +114,13 @@ private:
 
   PlanStep readStep(const JsonField &field) {
     PlanStep step;
-    in.members(field, {"kernel", "count", "items", "args"});
+    in.members(field, {"kernel", "plain", "count", "items", "args"});
     step.kernel = in.string(field.get("kernel"));
+    if (field.get("plain").value()) {
+      step.plain = in.string(field.get("plain"));
+      if (!in.failed() && step.plain.empty())
+        in.fail(field.get("plain").mustBe("a kernel"));
+    }
     std::string count = in.string(field.get("count"));
     if (count != "rows" && count != "logits")
       in.fail(field.get("count").mustBe("rows or logits"));

@@ -305,6 +305,15 @@ private:
     return checkLiveness(alive, field, box);
   }
 
+  /// Integers, scales and sums: what a quantizer writes.
+  static bool endsInThreeOutputs(const PlanStep &step) {
+    return step.args.size() > 3 &&
+           std::all_of(step.args.end() - 3, step.args.end(),
+                       [](const PlanArgument &arg) {
+                         return arg.access == Access::Write && arg.offset == 0;
+                       });
+  }
+
   Status checkStep(const PlanStep &step, const std::string &where,
                    const Box &box, std::vector<Written> &written) const {
     auto isTracked = [&](const PlanArgument &arg) {
@@ -324,6 +333,10 @@ private:
     }
     if (auto e = checkAliases(step, where, box))
       return e;
+    if (!step.plain.empty() && !endsInThreeOutputs(step))
+      return fail(where + ".plain", "is '" + step.plain +
+                                        "', but the step's last three "
+                                        "arguments are not written");
     for (const PlanArgument &arg : step.args)
       if (isTracked(arg) && arg.access != Access::Read &&
           !written[arg.buffer].add({arg.offset, endOf(arg.offset, arg.bytes)},

@@ -81,6 +81,10 @@ void writeBuffer(Writer &out, const PlanBuffer &buffer) {
 void writeStep(Writer &out, const PlanStep &step) {
   out.text += "{\"kernel\":";
   out.string(step.kernel);
+  if (!step.plain.empty()) {
+    out.text += ",\"plain\":";
+    out.string(step.plain);
+  }
   out.text += ",\"count\":";
   out.string(step.count == StepCount::Rows ? "rows" : "logits");
   out.text += ",\"items\":";

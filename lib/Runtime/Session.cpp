@@ -1,6 +1,8 @@
 //===- Session.cpp - Sequences that grow by batches of rows ---------------===//
 #include "lowbit/Runtime/Session.h"
 
+#include "lowbit/Runtime/LinearStep.h"
+
 #include <algorithm>
 
 using namespace lowbit;
@@ -185,6 +187,23 @@ Result<const float *> Session::step(const std::vector<BatchRow> &rows,
   executor->run(*threads, static_cast<int64_t>(rows.size()),
                 static_cast<int64_t>(selected.size()), width);
   return executor->logits();
+}
+
+Status Session::runLinear(const std::string &parameter, const float *x,
+                          int64_t rows, int64_t columns, float *y,
+                          int64_t outputs) {
+  auto step = LinearStep::find(*opened, parameter, width);
+  if (!step)
+    return step.error();
+  if (auto error = inRange("rows", rows, 0, int64_t(1) << 24))
+    return error;
+  if (auto error =
+          inRange("columns", columns, step->columns(), step->columns()))
+    return error;
+  if (auto error =
+          inRange("outputs", outputs, step->outputs(), step->outputs()))
+    return error;
+  return step->run(*threads, x, rows, y);
 }
 
 Result<const float *> Session::append(int32_t sequence,

@@ -8,7 +8,8 @@
 Nothing here computes: the tools compile, the C library (lowbit_runtime.h) runs.
 """
 from .artifact import Context, LowbitError, Model, inspect, verify
+from .formats import IntegerFormat
 from .tools import ToolError, compile
 
-__all__ = ["Context", "LowbitError", "Model", "ToolError", "compile", "inspect", "verify"]
+__all__ = ["Context", "IntegerFormat", "LowbitError", "Model", "ToolError", "compile", "inspect", "verify"]
 __version__ = "0.1.0"

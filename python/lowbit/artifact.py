@@ -60,7 +60,8 @@ def _load():
     library = ctypes.CDLL(locate.library())
     error = ctypes.c_void_p
     for name in ("model_open", "context_create", "inspect", "verify", "tokenize", "detokenize", "sequence_create",
-                 "sequence_free", "sequence_truncate", "step", "generate"):
+                 "sequence_free", "sequence_truncate", "step", "generate", "parameter_shape", "run_linear",
+                 "model_replace_parameter"):
         getattr(library, "lowbit_" + name).restype = error
     library.lowbit_error_code.argtypes = [error]
     library.lowbit_error_message.argtypes = [error]
@@ -99,6 +100,10 @@ def _take_text(pointer):
     text = ctypes.string_at(pointer)
     _lib().lowbit_free(pointer)
     return text.decode("utf-8")
+
+
+def _floats(array):
+    return array.ctypes.data_as(_P(ctypes.c_float))
 
 
 def _path(path):
@@ -154,6 +159,19 @@ class Model:
         data = ctypes.string_at(text, size.value)
         _lib().lowbit_free(text)
         return data.decode("utf-8")
+
+    def shape(self, parameter):
+        """(rows, columns) of a parameter, named as in the manifest."""
+        rows, columns, size = ctypes.c_int64(), ctypes.c_int64(), ctypes.c_int64()
+        _check(_lib().lowbit_parameter_shape(self._handle, parameter.encode("utf-8"), ctypes.byref(rows),
+                                             ctypes.byref(columns), ctypes.byref(size)))
+        return rows.value, columns.value
+
+    def replace(self, parameter, packed):
+        """Replaces the packed bytes of a parameter in this process; no context may be in a call meanwhile."""
+        data = bytes(packed)
+        _check(_lib().lowbit_model_replace_parameter(self._handle, parameter.encode("utf-8"), data,
+                                                     ctypes.c_size_t(len(data))))
 
     def context(self, **options):
         """A context: threads, cache and sequences of its own."""
@@ -225,6 +243,18 @@ class Context:
         except ImportError:
             return memoryview(data).cast("f", shape) if size else memoryview(data)
         return numpy.frombuffer(data, numpy.float32).reshape(shape)
+
+    def linear(self, parameter, x):
+        """The linear of one parameter alone on f32 rows [n, columns], as the model runs it: f32 [n, outputs]."""
+        import numpy
+        outputs, columns = self.model.shape(parameter)
+        x = numpy.ascontiguousarray(x, numpy.float32)
+        if x.ndim != 2:
+            raise ValueError(f"x: has {x.ndim} dimensions, must have 2")
+        y = numpy.empty((len(x), outputs), numpy.float32)
+        _check(_lib().lowbit_run_linear(self._handle, parameter.encode("utf-8"), _floats(x), ctypes.c_int64(len(x)),
+                                        ctypes.c_int64(x.shape[1]), _floats(y), ctypes.c_int64(outputs)))
+        return y
 
     def stream(self, sequence, ids, max_tokens=-1, temperature=0.0, top_k=0, top_p=1.0, min_p=0.0, seed=0,
                ignore_end=False):

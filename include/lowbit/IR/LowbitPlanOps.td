@@ -72,19 +72,21 @@ def Lowbit_CallOp : Lowbit_Op<"call", [HasParent<"EntryOp">]> {
   let summary = "run a kernel";
   let description = [{
     One step. Argument i is `bytes[4i … 4i+3]` bytes of buffer `buffers[i]` from
-    `offsets[i]` on, used as `access[i]` (`r`, `w` or `rw`) says.
+    `offsets[i]` on, used as `access[i]` (`r`, `w` or `rw`) says. `plain` names, for
+    steps that quantize rows, the kernel that does so from f32 rows alone.
 
     Constraints:
 
     - (C1) the arrays of an argument list have equal length (bytes: four times).
     - (C2) `items` has four numbers.
   }];
-  let arguments = (ins FlatSymbolRefAttr:$kernel, StrAttr:$count,
+  let arguments = (ins FlatSymbolRefAttr:$kernel,
+                       OptionalAttr<FlatSymbolRefAttr>:$plain, StrAttr:$count,
                        DenseI64ArrayAttr:$items, DenseI64ArrayAttr:$buffers,
                        DenseI64ArrayAttr:$offsets, DenseI64ArrayAttr:$bytes,
                        StrArrayAttr:$access);
   let assemblyFormat = [{
-    $kernel `count` $count `items` `=` $items `buffers` `=` $buffers `offsets` `=` $offsets
+    $kernel (`plain` $plain^)? `count` $count `items` `=` $items `buffers` `=` $buffers `offsets` `=` $offsets
     `bytes` `=` $bytes `access` `=` $access attr-dict
   }];
   let hasVerifier = 1;

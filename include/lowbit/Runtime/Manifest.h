@@ -89,7 +89,13 @@ struct Manifest {
   /// The graph with the artifact's tensors as parameters, as MLIR text: what
   /// the reference engine interprets. The runner never reads it.
   std::string module;
+
+  /// The tensor of that name, or null.
+  const ManifestTensor *find(const std::string &name) const;
 };
+
+/// Exit 2: there is no parameter of that name.
+Error noParameter(const std::string &name);
 
 /// Canonical JSON; equal manifests give equal bytes.
 std::string writeManifest(const Manifest &manifest);

@@ -59,8 +59,9 @@ public:
   const uint8_t *weight(const std::string &tensor) const;
 
   /// Replaces the stored bytes of a parameter, named as in the manifest, by
-  /// bytes of the same format and layout; no context may be running. Exit 2 for
-  /// an unknown name or another size, 4 where weights are mapped.
+  /// bytes of the same format and layout, in this process's copy; no context
+  /// may be running. Exit 2 for an unknown name or another size, 3 for values
+  /// that the format does not have, 4 where weights are mapped.
   Status replaceParameter(const std::string &name, Bytes bytes);
 
 private:

@@ -91,6 +91,10 @@ struct PlanStep {
   StepCount count = StepCount::Rows;
   Affine items;
   std::vector<PlanArgument> args;
+  /// Steps that quantize rows only: the kernel that writes the same outputs
+  /// from f32 rows `[row][columns]` as its only input, without what this
+  /// step's kernel computes first. Runs one linear alone.
+  std::string plain = {};
 };
 
 /// The steps for a batch of minRows … maxRows rows at a bit width (0 where the

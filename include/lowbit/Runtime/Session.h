@@ -22,6 +22,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 namespace lowbit {
@@ -84,6 +85,12 @@ public:
   /// logits after the last. Exit 2 where they do not fit into the context.
   Result<const float *> append(int32_t sequence,
                                const std::vector<int32_t> &ids);
+
+  /// Runs the linear of a parameter alone on f32 rows x [rows][columns], giving
+  /// y [rows][outputs]; columns and outputs must be those of the parameter
+  /// (exit 2). See LinearStep.
+  Status runLinear(const std::string &parameter, const float *x, int64_t rows,
+                   int64_t columns, float *y, int64_t outputs);
 
   /// Accumulators of the plan, see Executor.
   uint8_t *accumulator(const std::string &name, int64_t &bytes) {

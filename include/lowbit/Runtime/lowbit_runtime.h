@@ -130,10 +130,17 @@ void lowbit_model_get_facts(const lowbit_model *model,
 /** End-of-text token `index`, or −1. */
 int32_t lowbit_model_eos(const lowbit_model *model, int32_t index);
 
+/** Rows, columns and stored bytes of a parameter, named as in the manifest
+ *  (fused linears are one parameter). */
+lowbit_error *lowbit_parameter_shape(const lowbit_model *model,
+                                     const char *name, int64_t *rows,
+                                     int64_t *columns, int64_t *bytes);
+
 /** Replaces the stored bytes of a parameter, named as in the manifest, by bytes
- *  of the same format and layout (lowbit_quantize and lowbit_pack make them).
- * No context of the model may be in a call meanwhile. Weights must be copied.
- */
+ *  of the same format and layout (lowbit_quantize and lowbit_pack make them) in
+ *  this process's copy of the weights. Size and values are checked (codes 2 and
+ *  3). No context of the model may be in a call meanwhile. Weights must be
+ *  copied (code 4). */
 lowbit_error *lowbit_model_replace_parameter(lowbit_model *model,
                                              const char *name,
                                              const uint8_t *bytes, size_t size);
@@ -208,6 +215,15 @@ typedef struct {
 lowbit_error *lowbit_step(lowbit_context *context, const lowbit_row *rows,
                           size_t row_count, const int32_t *selected,
                           size_t selected_count, const float **logits);
+
+/** Runs the linear of one parameter alone, as the model runs it: quantizes rows
+ *  x [rows][columns] with the artifact's own kernel and multiplies by the
+ *  weight, giving y [rows][outputs]. The linear's bias is added, a residual
+ *  that the model adds is not. Columns and outputs must be those of the
+ *  parameter. A row that is not finite gives NaN. */
+lowbit_error *lowbit_run_linear(lowbit_context *context, const char *parameter,
+                                const float *x, int64_t rows, int64_t columns,
+                                float *y, int64_t outputs);
 
 typedef struct {
   size_t size;

@@ -29,6 +29,7 @@ static PlanBuffer exportBuffer(BufferOp op) {
 static PlanStep exportStep(CallOp call) {
   PlanStep step;
   step.kernel = call.getKernel().str();
+  step.plain = call.getPlain().value_or("").str();
   step.count = call.getCount() == "rows" ? StepCount::Rows : StepCount::Logits;
   step.items = toAffine(call.getItems());
   for (auto [i, buffer] : llvm::enumerate(call.getBuffers())) {

@@ -255,16 +255,25 @@ FailureOr<QuantizedRows> GraphToPlan::getQuantized(Value value, int64_t planes,
     return failure();
   StringRef prologue =
       cast<StringAttr>(step.parameters.get("prologue")).getValue();
-  AbstractStep named =
-      makeStep("quantize_rows",
-               "_" + Twine(prologue) + "_" + Twine(columns) + "_p" +
-                   Twine(planes) + "_g" + Twine(sumGroup),
-               count);
-  named.parameters = step.parameters;
+  auto makeNamed = [&](StringRef prologue) {
+    AbstractStep named =
+        makeStep("quantize_rows",
+                 "_" + Twine(prologue) + "_" + Twine(columns) + "_p" +
+                     Twine(planes) + "_g" + Twine(sumGroup),
+                 count);
+    named.parameters.set("prologue", builder.getStringAttr(prologue));
+    set(named, "columns", columns);
+    set(named, "planes", planes);
+    set(named, "sum_group", sumGroup);
+    return named;
+  };
+  AbstractStep named = makeNamed(prologue), plain = makeNamed("none");
+  for (NamedAttribute parameter : step.parameters)
+    named.parameters.set(parameter.getName(), parameter.getValue());
   named.args = step.args;
-  set(named, "columns", columns);
-  set(named, "planes", planes);
-  set(named, "sum_group", sumGroup);
+  setView(plain, "x", RowView{-1, 0, columns, columns, count});
+  named.plainStem = plain.stem;
+  named.plainParameters = plain.parameters;
   int64_t paddedColumns = ceilDiv(columns, 64) * 64 + 64;
   QuantizedRows result;
   result.q = plan.addRowBytes("q", planes * paddedColumns, count);
@@ -329,9 +338,11 @@ GraphToPlan::getAngles(ArrayRef<float> frequencies) {
 /// Lays out a cache page: the layers one after the other.
 LogicalResult GraphToPlan::collectCache() {
   SmallVector<AttentionOp> layers(forward.getOps<AttentionOp>());
-  llvm::stable_sort(layers, [](AttentionOp a, AttentionOp b) {
-    return a.getLayer() < b.getLayer();
-  });
+  auto place = [&](AttentionOp op) {
+    return std::make_pair(static_cast<int64_t>(op.getLayer()), position[op]);
+  };
+  llvm::sort(layers,
+             [&](AttentionOp a, AttentionOp b) { return place(a) < place(b); });
   for (AttentionOp op : layers) {
     int64_t layer = op.getLayer();
     if (layerOffsets.contains(layer))

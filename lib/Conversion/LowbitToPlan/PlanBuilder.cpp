@@ -112,8 +112,9 @@ void PlanBuilder::placeArena() {
   for (size_t i = 0; i < buffers.size(); ++i)
     if (buffers[i].kind == BufferKind::Arena)
       order.push_back(i);
-  llvm::stable_sort(order, [&](int64_t a, int64_t b) {
-    return lives[a].first < lives[b].first;
+  llvm::sort(order, [&](int64_t a, int64_t b) {
+    return std::make_pair(lives[a].first, a) <
+           std::make_pair(lives[b].first, b);
   });
   SmallVector<int64_t> placed;
   for (int64_t i : order) {
@@ -148,17 +149,31 @@ KernelOp PlanBuilder::getKernel(const AbstractStep &step, int64_t bucket) {
     parameters.set("bucket", builder.getI64IntegerAttr(bucket));
     stem += "_m" + std::to_string(bucket);
   }
+  return getKernel(step.family, stem, parameters);
+}
+
+/// The kernel that reads plain rows; null where the step has none.
+KernelOp PlanBuilder::getPlainKernel(const AbstractStep &step) {
+  if (step.plainStem.empty())
+    return {};
+  return getKernel(step.family, step.plainStem, step.plainParameters);
+}
+
+/// The one kernel of these parameters.
+KernelOp PlanBuilder::getKernel(StringRef family, StringRef stem,
+                                NamedAttrList parameters) {
   auto key =
-      builder.getArrayAttr({builder.getStringAttr(step.family),
+      builder.getArrayAttr({builder.getStringAttr(family),
                             parameters.getDictionary(builder.getContext())});
   KernelOp &kernel = kernels[key];
   if (kernel)
     return kernel;
   int64_t number = stems[stem]++;
-  std::string name =
-      number == 0 ? stem : stem + "_" + std::to_string(number + 1);
+  std::string name = stem.str();
+  if (number > 0)
+    name += "_" + std::to_string(number + 1);
   kernel = KernelOp::create(builder, location, builder.getStringAttr(name),
-                            builder.getStringAttr(step.family),
+                            builder.getStringAttr(family),
                             parameters.getDictionary(builder.getContext()));
   kernelList.push_back(kernel);
   return kernel;
@@ -181,8 +196,10 @@ void PlanBuilder::writeEntry(int64_t firstRow, int64_t lastRow,
       access.push_back(accessName(arg.access));
     }
     KernelOp kernel = getKernel(step, bucket);
+    KernelOp plain = getPlainKernel(step);
     CallOp::create(
         builder, location, kernel.getSymName(),
+        plain ? FlatSymbolRefAttr::get(plain) : FlatSymbolRefAttr(),
         step.count == StepCount::Rows ? "rows" : "logits",
         numbers(step.bucketed && bucket == 32 ? step.pairItems : step.items),
         indices, offsets, bytes, builder.getStrArrayAttr(access));
@@ -200,8 +217,10 @@ PlanOp PlanBuilder::finish(StringRef target,
     ranges.push_back({32, limits.rows, 32});
   // Kernels stand before the plan, in the order of their first call.
   for (auto [first, last, bucket] : ranges)
-    for (const AbstractStep &step : steps)
+    for (const AbstractStep &step : steps) {
       getKernel(step, bucket);
+      getPlainKernel(step);
+    }
   int64_t scratch = 0;
   for (KernelOp kernel : kernelList)
     scratch = std::max(scratch, scratchBytes(kernel));

@@ -47,6 +47,10 @@ struct AbstractStep {
   Affine items;
   Affine pairItems; ///< bucketed only: items in bucket 32
   llvm::SmallVector<StepArgument> args;
+  /// Quantizers only: stem and parameters of the kernel of the same family
+  /// that reads plain rows (PlanStep::plain).
+  std::string plainStem;
+  mlir::NamedAttrList plainParameters;
 };
 
 /// Builds one plan.
@@ -79,6 +83,9 @@ public:
 private:
   void placeArena();
   KernelOp getKernel(const AbstractStep &step, int64_t bucket);
+  KernelOp getPlainKernel(const AbstractStep &step);
+  KernelOp getKernel(llvm::StringRef family, llvm::StringRef stem,
+                     mlir::NamedAttrList parameters);
   void writeEntry(int64_t firstRow, int64_t lastRow, int64_t bucket);
 
   mlir::OpBuilder &builder;

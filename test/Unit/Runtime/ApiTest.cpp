@@ -145,6 +145,83 @@ TEST_F(Api, ReplacesAParameter) {
   lowbit_model_close(mapped);
 }
 
+TEST_F(Api, RunsALinearAlone) {
+  int64_t rows = 0, columns = 0, bytes = 0;
+  succeed(lowbit_parameter_shape(model, "head", &rows, &columns, &bytes));
+  EXPECT_EQ(rows, tinyVocabulary);
+  EXPECT_EQ(columns, tinyHidden);
+  EXPECT_EQ(bytes, tinyVocabulary * tinyHidden * 4);
+  // More rows than one batch has.
+  constexpr int64_t count = 37;
+  std::vector<float> x(count * tinyHidden), y(count * tinyVocabulary);
+  for (size_t i = 0; i < x.size(); ++i)
+    x[i] = static_cast<float>(i % 13) - 6;
+  succeed(lowbit_run_linear(context, "head", x.data(), count, tinyHidden,
+                            y.data(), tinyVocabulary));
+  for (int64_t r = 0; r < count; ++r)
+    for (int64_t v = 0; v < tinyVocabulary; ++v) {
+      float sum = 0;
+      for (int64_t h = 0; h < tinyHidden; ++h)
+        sum += x[r * tinyHidden + h] * tinyHead()[v * tinyHidden + h];
+      ASSERT_EQ(y[r * tinyVocabulary + v], sum);
+    }
+  auto code = [&](const char *name, int64_t in, int64_t out) {
+    return codeOf(
+        lowbit_run_linear(context, name, x.data(), 1, in, y.data(), out));
+  };
+  EXPECT_EQ(code("heads", tinyHidden, tinyVocabulary), 2);
+  EXPECT_EQ(code("head", tinyHidden - 1, tinyVocabulary), 2);
+  EXPECT_EQ(code("head", tinyHidden, tinyVocabulary + 1), 2);
+  // Rows of it are gathered, nothing is multiplied by it.
+  EXPECT_EQ(code("table", tinyHidden, tinyVocabulary), 2);
+}
+
+TEST_F(Api, ChecksTheValuesOfAReplacement) {
+  const int64_t rows = tinyVocabulary, columns = tinyHidden;
+  lowbit_integer_format format{4, 0, LOWBIT_SCALE_E4M3, LOWBIT_OFFSET_STORED};
+  int64_t bytes = 0;
+  succeed(lowbit_stored_bytes(&format, rows, columns, &bytes));
+  std::vector<uint8_t> packed(bytes);
+  succeed(lowbit_quantize(&format, LOWBIT_SOLVER_SEARCH, tinyHead().data(),
+                          rows, columns, nullptr, packed.data()));
+  lowbit::Manifest manifest = tinyManifest();
+  manifest.tensors[1].format =
+      "#lowbit.int<4, group = row, scale = f8E4M3FN, offset = stored>";
+  manifest.tensors[1].bytes = bytes;
+  manifest.tensors[1].payload = bytes;
+  // Code of the tiny model reads floats: this one is only opened.
+  auto sections =
+      withSection(tinySections(), "manifest", lowbit::writeManifest(manifest));
+  writeFile(folder.file("packed"), buildArtifact(sections));
+  lowbit_model *other = nullptr;
+  succeed(lowbit_model_open(folder.file("packed").c_str(), &options, &other));
+  auto replace = [&](int64_t at, uint8_t value) {
+    std::vector<uint8_t> changed = packed;
+    changed[at] = value;
+    lowbit_error *error = lowbit_model_replace_parameter(
+        other, "head", changed.data(), changed.size());
+    std::string message = error ? lowbit_error_message(error) : "";
+    int code = codeOf(error);
+    return std::to_string(code) + " " + message;
+  };
+  EXPECT_EQ(replace(0, packed[0]), "0 ");
+  // A tile: codes of 8 columns in one block (64 bytes), 16 scales, 8 bytes of
+  // zero points, padding to 128.
+  EXPECT_NE(replace(64 + 3, 0x7F)
+                .find("3 parameter \"head\": scale of the "
+                      "group at row 3"),
+            std::string::npos)
+      << replace(64 + 3, 0x7F);
+  EXPECT_NE(replace(127, 1).find("3 parameter \"head\": byte 127 is padding"),
+            std::string::npos)
+      << replace(127, 1);
+  EXPECT_NE(replace(bytes - 61, 0xFF).find("3 parameter \"head\": factor"),
+            std::string::npos)
+      << replace(bytes - 61, 0xFF);
+  EXPECT_NE(replace(bytes - 1, 1).find("is padding"), std::string::npos);
+  lowbit_model_close(other);
+}
+
 TEST_F(Api, Generates) {
   lowbit_generate_options how;
   lowbit_generate_options_init(&how);

@@ -240,6 +240,31 @@ TEST(PlanVerifier, RefusesAliasesWithinAStep) {
   });
 }
 
+TEST(Plan, KeepsTheKernelOfPlainRows) {
+  Plan plan = tinyPlan();
+  plan.entries[0].steps[0].plain = "plain";
+  std::string text = writePlan(plan);
+  auto read = parsePlan(text, "plan");
+  ASSERT_TRUE(bool(read)) << read.error().message;
+  EXPECT_EQ(read->entries[0].steps[0].plain, "plain");
+  EXPECT_EQ(read->entries[0].steps[1].plain, "");
+  size_t at = text.find("\"plain\":\"plain\"");
+  ASSERT_NE(at, std::string::npos);
+  auto empty = parsePlan(text.replace(at, 15, "\"plain\":\"\""), "plan");
+  ASSERT_FALSE(bool(empty));
+  EXPECT_NE(empty.error().message.find("plain"), std::string::npos);
+}
+
+TEST(PlanVerifier, RefusesAKernelOfPlainRowsWithoutThreeOutputs) {
+  Plan plan = tinyPlan();
+  plan.entries[0].steps[0].plain = "plain";
+  auto status = verifyPlan(plan, tinyFacts());
+  ASSERT_TRUE(status);
+  EXPECT_NE(status->message.find("entries[0].steps[0].plain"),
+            std::string::npos)
+      << status->message;
+}
+
 TEST(PlanVerifier, RefusesRowRangesWithGapsAndOverlaps) {
   expectRefused("entries", [](Plan &p) { p.entries[1].minRows = 3; });
   expectRefused("entries", [](Plan &p) { p.entries[1].minRows = 1; });

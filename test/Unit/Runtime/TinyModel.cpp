@@ -183,8 +183,9 @@ Manifest lowbit::test::tinyManifest() {
   manifest.inputs = {{"model.safetensors", 12, std::string(64, 'a')}};
   manifest.parameters = 2 * tinyVocabulary * tinyHidden;
   manifest.linearParameters = tinyVocabulary * tinyHidden;
-  manifest.tensors = {{"table", "", "", tinyVocabulary, tinyHidden, 8704, 8704,
-                       0, "embedding"}};
+  manifest.tensors = {
+      {"table", "", "", tinyVocabulary, tinyHidden, 8704, 8704, 0, "embedding"},
+      {"head", "", "", tinyVocabulary, tinyHidden, 8704, 8704, 0, "head"}};
   manifest.linearBits = 32;
   manifest.modelBits = 32;
   manifest.targets = {"x86_64"};
