@@ -158,10 +158,7 @@ void addCacheCalls(std::vector<Call> &calls) {
     bool isHalf = type == std::string("f16");
     bool isGrouped = type[1] == '4' || type[1] == '2';
     // Of one head at one position: codes, and scales (with zero points).
-    int64_t codes = isHalf          ? 36
-                    : !isGrouped    ? 18
-                    : type[1] == '4' ? 9
-                                    : 5;
+    int64_t codes = isHalf ? 36 : !isGrouped ? 18 : type[1] == '4' ? 9 : 5;
     int64_t scales = isHalf ? 0 : isGrouped ? 3 : 4;
     int64_t pageBytes = 2 * 2 * 64 * (codes + scales);
     std::string shape =
