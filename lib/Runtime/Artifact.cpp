@@ -132,7 +132,8 @@ Result<Artifact> Artifact::open(const std::string &path) {
     return mapped.error();
   Artifact artifact;
   artifact.file = std::move(*mapped);
-  artifact.opened = Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  artifact.opened = Descriptor(
+      TEMP_FAILURE_RETRY(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
   if (!artifact.opened)
     return fileError(path, "open", errno);
   // The name may have come to mean another file between the two opens.

@@ -41,7 +41,8 @@ static Status makeFolders(const std::string &path) {
 /// Reads up to `limit` bytes of a regular file; nothing where there is none.
 static Result<std::optional<std::string>>
 readSmall(const std::string &path, size_t limit, struct stat &facts) {
-  Descriptor file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  Descriptor file(TEMP_FAILURE_RETRY(
+      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)));
   if (!file) {
     if (errno == ENOENT || errno == ENOTDIR)
       return std::optional<std::string>();
@@ -72,8 +73,8 @@ static Status writeSmall(const std::string &path, const std::string &content,
                          bool keep) {
   std::string partial = path + ".tmp-" + std::to_string(getpid());
   unlink(partial.c_str());
-  Descriptor file(
-      open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  Descriptor file(TEMP_FAILURE_RETRY(
+      open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)));
   if (!file)
     return outputError(partial, "create", errno);
   auto fail = [&](const char *action) {

@@ -171,7 +171,7 @@ long syscall(long number, ...) {
 }
 
 int memfd_create(const char *name, unsigned flags) {
-  if (fails("memfd_create", "memory file", CREATE))
+  if (fails("memfd_create", "memory file", ROOM))
     return -1;
   return remember((int)sys()(SYS_memfd_create, name, flags), "memory file");
 }
