@@ -104,14 +104,67 @@ FormatPtr IntAttr::getWeightFormat() const {
 }
 
 //===----------------------------------------------------------------------===//
+// #lowbit.trellis
+//===----------------------------------------------------------------------===//
+
+LogicalResult TrellisAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                  ArrayRef<int64_t> streams, int64_t window) {
+  // trellis_c1
+  if (streams.empty() || streams.size() > maxTrellisStreams)
+    return emitError() << "streams must be 1 to 4, got " << streams.size();
+  for (int64_t v : streams)
+    if (v != 1 && v != 2 && v != 4)
+      return emitError() << "a stream must be 1, 2 or 4, got " << v;
+  if (!llvm::is_sorted(streams))
+    return emitError() << "streams must be in ascending order";
+  // trellis_c2
+  if (window != 10 && window != 12)
+    return emitError() << "window must be 12 or 10, got " << window;
+  return success();
+}
+
+LogicalResult TrellisAttr::verifyEncoding(
+    ArrayRef<int64_t> shape, Type elementType,
+    function_ref<InFlightDiagnostic()> emitError) const {
+  // trellis_c3
+  return verifyEncoded(*this, shape, elementType, emitError);
+}
+
+TrellisFormat TrellisAttr::getFormat() const {
+  TrellisFormat format;
+  format.streams.assign(getStreams().begin(), getStreams().end());
+  format.window = static_cast<int>(getWindow());
+  return format;
+}
+
+FormatPtr TrellisAttr::getWeightFormat() const {
+  return makeTrellisFormat(getFormat());
+}
+
+llvm::ArrayRef<int8_t> TrellisAttr::getTable(size_t i) const {
+  const TrellisCode *code = findTrellisCode(static_cast<int>(getStreams()[i]),
+                                            static_cast<int>(getWindow()));
+  return {code->values,
+          static_cast<size_t>(code->weightsPerStep * trellisEntries)};
+}
+
+int TrellisAttr::getMask(size_t i) const {
+  return static_cast<int>(findTrellisCode(static_cast<int>(getStreams()[i]),
+                                          static_cast<int>(getWindow()))
+                              ->mask);
+}
+
+//===----------------------------------------------------------------------===//
 // #lowbit.layout, #lowbit.source, #lowbit.activation
 //===----------------------------------------------------------------------===//
 
 LogicalResult LayoutAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  int64_t tileRows, int64_t laneBytes) {
   // layout_c1
-  if (tileRows != lowbit::tileRows)
-    return emitError() << "tile_rows must be 16, got " << tileRows;
+  if (tileRows != lowbit::tileRows && tileRows != 64 && tileRows != 128 &&
+      tileRows != 256)
+    return emitError() << "tile_rows must be 16, 64, 128 or 256, got "
+                       << tileRows;
   // layout_c2
   if (laneBytes != 2 && laneBytes != 4)
     return emitError() << "lane_bytes must be 2 or 4, got " << laneBytes;

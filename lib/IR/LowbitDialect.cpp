@@ -94,8 +94,9 @@ lowbit::ElementType lowbit::getStorageType(Type elementType) {
 }
 
 lowbit::LayoutAttr lowbit::getDefaultLayout(RankedTensorType type) {
-  int64_t laneBytes = type.getElementTypeBitWidth() / 8;
   if (FormatInterface format = getFormat(type))
-    laneBytes = format.getLaneBytes();
-  return LayoutAttr::get(type.getContext(), /*tileRows=*/16, laneBytes);
+    return LayoutAttr::get(type.getContext(), format.getTileRows(),
+                           format.getLaneBytes());
+  return LayoutAttr::get(type.getContext(), tileRows,
+                         type.getElementTypeBitWidth() / 8);
 }

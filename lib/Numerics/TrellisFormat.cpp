@@ -104,13 +104,15 @@ TrellisStep trellisStep(int step) {
 
 int trellisIndex(const TrellisCode &code, const uint8_t *strand,
                  int64_t vectors, int64_t vector, int step) {
-  auto bit = [&](int64_t p) -> unsigned {
-    return p < 0 || p >= vectors * 512 ? 0 : strand[p / 8] >> (p % 8) & 1;
-  };
+  // 14 bits from bit `first` on lie in three bytes.
   int64_t first = vector * 512 + 2 * (step - 1);
-  unsigned index = 0;
-  for (int i = 0; i < 6; ++i)
-    index |= (bit(first + i) ^ (code.mask >> i & bit(first + 8 + i))) << i;
+  int64_t begin = first >= 0 ? first / 8 : -1;
+  auto byte = [&](int64_t i) -> unsigned {
+    return i < 0 || i >= vectors * 64 ? 0 : strand[i];
+  };
+  unsigned bits = byte(begin) | byte(begin + 1) << 8 | byte(begin + 2) << 16;
+  bits >>= first - begin * 8;
+  unsigned index = (bits ^ (code.mask & bits >> 8)) & 63;
   // The steps that reach over the ends of a 64-bit word.
   if (step % 32 == 31)
     index &= 15;

@@ -181,44 +181,62 @@ std::optional<Defect> TrellisEncoder::encode(const TileInput &input,
   return std::nullopt;
 }
 
+std::optional<Defect> unpackTrellis(const TrellisFormat &format, size_t stream,
+                                    const uint8_t *tile, int64_t rows,
+                                    int64_t columns, int64_t firstRow,
+                                    StepTile &out) {
+  TrellisGeometry places = *trellisGeometry(format, format.tileRows(), columns);
+  const TrellisGeometry::Stream &place = places.streams[stream];
+  const TrellisCode &code = format.code(stream);
+  out = {};
+  out.groupColumns = columns;
+  out.groups = 1;
+  out.isRow = true;
+  out.steps.resize(static_cast<size_t>(rows * columns));
+  for (int64_t r = 0; r < rows; ++r) {
+    const uint8_t *at = tile + place.scales + 2 * r;
+    uint16_t bits = static_cast<uint16_t>(at[0] | at[1] << 8);
+    if (!isScaleF16(bits))
+      return Defect{Defect::Kind::BadScale, firstRow + r, 0, f16ToFloat(bits),
+                    1};
+    out.scales.push_back(f16ToFloat(bits));
+  }
+  for (int64_t strand = 0; strand < place.strands; ++strand) {
+    const uint8_t *bytes = tile + place.codes + strand * places.strandBytes;
+    int64_t top = 64 * strand * code.weightsPerStep;
+    for (int64_t t = 0; t < places.vectors && top < rows; ++t)
+      for (int s = 0; s < trellisVectorSteps; ++s) {
+        TrellisStep step = trellisStep(s);
+        int64_t k = t * trellisColumns + step.column;
+        int64_t first = top + 16 * step.group + step.row;
+        if (k >= columns || first >= rows)
+          continue;
+        int c = trellisIndex(code, bytes, places.vectors, t, s);
+        for (int u = 0; u < code.weightsPerStep && first + 64 * u < rows; ++u)
+          out.steps[static_cast<size_t>((first + 64 * u) * columns + k)] =
+              code.values[u * trellisEntries + c];
+      }
+  }
+  return std::nullopt;
+}
+
 std::optional<Defect> decodeTrellis(const TrellisFormat &format,
                                     const uint8_t *tile, int64_t rows,
                                     int64_t columns, int64_t firstRow,
                                     float *values, int64_t stride) {
-  TrellisGeometry places = *trellisGeometry(format, format.tileRows(), columns);
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t k = 0; k < columns; ++k)
-      values[r * stride + k] = 0;
   for (size_t i = 0; i < format.streams.size(); ++i) {
-    const TrellisGeometry::Stream &stream = places.streams[i];
-    const TrellisCode &code = format.code(i);
-    std::vector<float> scales;
-    for (int64_t r = 0; r < rows; ++r) {
-      const uint8_t *at = tile + stream.scales + 2 * r;
-      uint16_t bits = static_cast<uint16_t>(at[0] | at[1] << 8);
-      if (!isScaleF16(bits))
-        return Defect{Defect::Kind::BadScale, firstRow + r, 0, f16ToFloat(bits),
-                      1};
-      scales.push_back(f16ToFloat(bits));
-    }
-    for (int64_t strand = 0; strand < stream.strands; ++strand)
-      for (int64_t t = 0; t < places.vectors; ++t)
-        for (int s = 0; s < trellisVectorSteps; ++s) {
-          const uint8_t *bytes =
-              tile + stream.codes + strand * places.strandBytes;
-          int c = trellisIndex(code, bytes, places.vectors, t, s);
-          TrellisStep step = trellisStep(s);
-          int64_t k = t * trellisColumns + step.column;
-          for (int u = 0; u < code.weightsPerStep && k < columns; ++u) {
-            int64_t r = 64 * (strand * code.weightsPerStep + u) +
-                        16 * step.group + step.row;
-            if (r >= rows)
-              continue;
-            float number = code.values[u * trellisEntries + c];
-            float &value = values[r * stride + k];
-            value = value + number * scales[static_cast<size_t>(r)];
-          }
-        }
+    StepTile part;
+    if (std::optional<Defect> defect =
+            unpackTrellis(format, i, tile, rows, columns, firstRow, part))
+      return defect;
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t k = 0; k < columns; ++k) {
+        float product = static_cast<float>(
+                            part.steps[static_cast<size_t>(r * columns + k)]) *
+                        part.scales[static_cast<size_t>(r)];
+        float &value = values[r * stride + k];
+        value = i == 0 ? product : value + product;
+      }
   }
   return std::nullopt;
 }

@@ -140,9 +140,13 @@ static std::vector<float> linearInteger(RowsView<float> x, const Weight &weight,
             rows.high.empty() ? nullptr : &rows.high[m * x.columns];
         float total =
             sumGroups(integers, x.columns, n, high, &rows.low[m * x.columns]);
-        float a = rows.scales[m] * factor;
-        y[m * weight.rows + n] =
-            integers.wholeRow ? (total * integers.scales[n]) * a : total * a;
+        if (integers.wholeRow)
+          total = total * integers.scales[n];
+        for (const IntegerSteps &more : weight.refinements)
+          total = mulAdd(
+              sumGroups(more, x.columns, n, high, &rows.low[m * x.columns]),
+              more.scales[n], total);
+        y[m * weight.rows + n] = total * (rows.scales[m] * factor);
       }
   };
   parallelFor(threads, weight.rows, weight.rows * weight.columns * x.rows,

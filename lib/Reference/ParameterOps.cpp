@@ -17,10 +17,14 @@ using namespace lowbit::reference;
 //===----------------------------------------------------------------------===//
 
 static bool isInt(FormatInterface format) { return llvm::isa<IntAttr>(format); }
+static bool isTrellis(FormatInterface format) {
+  return llvm::isa<TrellisAttr>(format);
+}
 
 const FormatDecoder *reference::findDecoder(FormatInterface format) {
   static const FormatDecoder decoders[] = {
-      {isInt, decodeIntegerTiles, quantizeIntegers}};
+      {isInt, decodeIntegerTiles, quantizeIntegers},
+      {isTrellis, decodeTrellisTiles, quantizeTrellis}};
   for (const FormatDecoder &decoder : decoders)
     if (decoder.owns(format))
       return &decoder;

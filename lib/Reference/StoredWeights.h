@@ -42,6 +42,13 @@ Result<Weight> quantizeIntegers(const Weight &input,
                                 mlir::RankedTensorType type,
                                 llvm::StringRef name);
 
+/// `#lowbit.trellis`: TrellisFormat.cpp. The solver `nearest` has no meaning
+/// here: exit 4.
+Result<Weight> decodeTrellisTiles(mlir::RankedTensorType type, Bytes bytes,
+                                  llvm::StringRef name);
+Result<Weight> quantizeTrellis(const Weight &input, mlir::RankedTensorType type,
+                               llvm::StringRef name);
+
 /// An IntegerSteps of `format` for a rows x columns matrix, all zero.
 IntegerSteps emptySteps(IntAttr format, int64_t rows, int64_t columns);
 

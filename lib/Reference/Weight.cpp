@@ -11,7 +11,12 @@ float Weight::strictValue(int64_t row, int64_t column) const {
   float value =
       (step * integers->unit) *
       integers->scales[row * integers->groups + column / integers->group];
-  return integers->hasFactor ? value * integers->factor : value;
+  if (integers->hasFactor)
+    value = value * integers->factor;
+  for (const IntegerSteps &more : refinements)
+    value =
+        value + float(more.steps[row * columns + column]) * more.scales[row];
+  return value;
 }
 
 double Weight::exactValue(int64_t row, int64_t column) const {
@@ -20,5 +25,8 @@ double Weight::exactValue(int64_t row, int64_t column) const {
   double step = integers->steps[row * columns + column];
   double scale =
       integers->scales[row * integers->groups + column / integers->group];
-  return (step * integers->unit) * scale * integers->factor;
+  double value = (step * integers->unit) * scale * integers->factor;
+  for (const IntegerSteps &more : refinements)
+    value += double(more.steps[row * columns + column]) * more.scales[row];
+  return value;
 }

@@ -9,6 +9,7 @@
 
 #include "lowbit/Numerics/Elements.h"
 #include "lowbit/Numerics/IntegerFormat.h"
+#include "lowbit/Numerics/TrellisFormat.h"
 #include "lowbit/Numerics/WeightFormat.h"
 #include "mlir/Bytecode/BytecodeOpInterface.h"
 #include "mlir/IR/BuiltinAttributes.h"

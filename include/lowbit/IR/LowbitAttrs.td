@@ -60,6 +60,42 @@ def Lowbit_IntAttr : Lowbit_Attr<"Int", "int", [
   }];
 }
 
+def Lowbit_TrellisAttr : Lowbit_Attr<"Trellis", "trellis", [
+    DeclareAttrInterfaceMethods<VerifiableTensorEncoding>,
+    DeclareAttrInterfaceMethods<Lowbit_FormatInterface>]> {
+  let summary = "paths through a trellis, one scale for each row and stream";
+  let description = [{
+    Each stream is a string of bits whose every two bits, with those around
+    them, are an index into tables of bytes; Spec.md, section 1.3. `streams`
+    lists how many weights (of different rows) a step of each gives: 1, 2, 4 for
+    2, 1, 0.5 bits a weight. The streams of a stack are added.
+
+    Constraints:
+
+    - (C1) `streams` has 1 to 4 entries, each 1, 2 or 4, in ascending order.
+    - (C2) `window` is 12 or 10.
+    - (C3) the tensor has two static dimensions, none of them zero, and element
+      type `f32`.
+
+    Example: `tensor<4096x4096xf32, #lowbit.trellis<streams = [1, 2], window = 12>>`
+  }];
+  let parameters = (ins
+    ArrayRefParameter<"int64_t">:$streams,
+    "int64_t":$window);
+  let assemblyFormat = [{
+    `<` `streams` `=` `[` $streams `]` `,` `window` `=` $window `>`
+  }];
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The same format as plain numbers, for the rooms without MLIR.
+    TrellisFormat getFormat() const;
+    /// The tables of stream `i`: entry c of table u at [64 u + c].
+    ::llvm::ArrayRef<int8_t> getTable(size_t i) const;
+    /// The mask M of stream `i`.
+    int getMask(size_t i) const;
+  }];
+}
+
 def Lowbit_LayoutAttr : Lowbit_Attr<"Layout", "layout"> {
   let summary = "rows interleaved to vectors";
   let description = [{
@@ -70,7 +106,7 @@ def Lowbit_LayoutAttr : Lowbit_Attr<"Layout", "layout"> {
 
     Constraints:
 
-    - (C1) `tile_rows` is 16.
+    - (C1) `tile_rows` is 16, or 64, 128 or 256 (trellis codes).
     - (C2) `lane_bytes` is 2 or 4.
 
     Example: `#lowbit.layout<tile_rows = 16, lane_bytes = 4>`

@@ -83,6 +83,9 @@ std::optional<TrellisGeometry> trellisGeometry(const TrellisFormat &format,
 std::optional<StoredSize> storedSize(const TrellisFormat &format, int64_t rows,
                                      int64_t columns);
 
+/// The format behind the interface of all formats; it must be valid.
+FormatPtr makeTrellisFormat(const TrellisFormat &format);
+
 /// Place of a step in a vector: step s gives row 64u + 16j + r, column b, for
 /// u < V; its bits begin at bit 2 (s − 1) of the vector.
 struct TrellisStep {

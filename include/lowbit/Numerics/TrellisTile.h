@@ -14,8 +14,8 @@
 #include "lowbit/Numerics/CodePath.h"
 #include "lowbit/Numerics/Defect.h"
 #include "lowbit/Numerics/ErrorFeedback.h"
-#include "lowbit/Numerics/IntegerTile.h"
 #include "lowbit/Numerics/TrellisFormat.h"
+#include "lowbit/Numerics/WeightFormat.h"
 
 #include <memory>
 #include <optional>
@@ -61,6 +61,14 @@ private:
 inline FeedbackOrder trellisOrder(int64_t columns) {
   return reversedOrder(columns, trellisColumns);
 }
+
+/// Unpacks one stream of `rows` rows of a tile of `columns` columns: T and s.
+/// Reports a scale that is not finite or signed; its row is counted from
+/// `firstRow`.
+std::optional<Defect> unpackTrellis(const TrellisFormat &format, size_t stream,
+                                    const uint8_t *tile, int64_t rows,
+                                    int64_t columns, int64_t firstRow,
+                                    StepTile &out);
 
 /// Decodes `rows` rows of a tile of `columns` columns to
 /// values[r · stride + k]: T · s of each stream, products and sums rounded to

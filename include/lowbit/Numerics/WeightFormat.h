@@ -27,6 +27,7 @@
 namespace lowbit {
 
 struct IntegerFormat;
+struct TrellisFormat;
 
 /// Size of a stored tensor. `bytes` = `payload` + `padding`.
 struct StoredSize {
@@ -130,6 +131,8 @@ struct StepTile {
   bool isRow = false;
   /// A power of two.
   float unit = 1.0f;
+  /// Further parts of the same weights, which are added.
+  std::vector<StepTile> more;
 };
 
 /// Types of the tensors that the solver `given` reads.
@@ -170,6 +173,9 @@ public:
   /// The format as grouped integers, where it is one (IntegerFormat.h); else
   /// null.
   virtual const IntegerFormat *integers() const { return nullptr; }
+  /// The format as streams of a trellis code, where it is one
+  /// (TrellisFormat.h); else null.
+  virtual const TrellisFormat *trellis() const { return nullptr; }
   /// How kernels turn packed words into numbers: `digits`, `table`, …
   virtual const char *decodeShape() const = 0;
   /// Columns that one exact integer sum covers at most: a group, or a slab of

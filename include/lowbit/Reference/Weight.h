@@ -43,9 +43,13 @@ struct Weight {
   std::vector<float> values;
   /// Set where the type has a format that is multiplied with integers.
   std::optional<IntegerSteps> integers;
+  /// What is added to `integers`: the further streams of a trellis code, of
+  /// which all have one scale per row and no factor.
+  std::vector<IntegerSteps> refinements;
 
   /// An element by the steps of Spec.md, "Embedding": `(step · unit) · s`,
-  /// then `· F` where there is one, each rounded to f32.
+  /// then `· F` where there is one, each rounded to f32;
+  /// refinements are added, each sum rounded.
   float strictValue(int64_t row, int64_t column) const;
   /// The same element without rounding (exact: at most 37 bits).
   double exactValue(int64_t row, int64_t column) const;

@@ -458,8 +458,12 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
               (op.getBias() ? "_bias" : "") + (addition ? "_residual" : "");
   step.bucketed = true;
   step.count = count;
-  step.items.constant = ceilDiv(outputs, tileRows);
-  step.pairItems.constant = ceilDiv(outputs, 2 * tileRows);
+  // Tiles, or pairs of small ones.
+  FormatInterface stored = getFormat(type);
+  int64_t rowsOfItem = stored ? stored.getTileRows() : tileRows;
+  step.items.constant = ceilDiv(outputs, rowsOfItem);
+  step.pairItems.constant =
+      ceilDiv(outputs, std::max(rowsOfItem, 2 * tileRows));
   step.parameters.set("type", TypeAttr::get(type));
   step.parameters.set("activation",
                       TypeAttr::get(op.getActivation().getType()));

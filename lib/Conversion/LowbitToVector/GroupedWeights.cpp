@@ -6,12 +6,8 @@
 using namespace mlir;
 using namespace lowbit;
 
-FailureOr<GroupedWeights> GroupedWeights::get(FormatInterface format,
-                                              int64_t rows, int64_t columns) {
-  FormatPtr stored = format.getWeightFormat();
-  const IntegerFormat *integers = stored->integers();
-  if (!integers)
-    return failure();
+static FailureOr<GroupedWeights>
+describeIntegers(const IntegerFormat *integers, int64_t rows, int64_t columns) {
   std::optional<TileGeometry> geometry = tileGeometry(*integers, rows, columns);
   if (!geometry)
     return failure();
@@ -35,6 +31,22 @@ FailureOr<GroupedWeights> GroupedWeights::get(FormatInterface format,
     break;
   }
   return weights;
+}
+
+FailureOr<GroupedWeights> GroupedWeights::get(FormatInterface format,
+                                              int64_t rows, int64_t columns) {
+  FormatPtr stored = format.getWeightFormat();
+  const IntegerFormat *integers = stored->integers();
+  if (!integers)
+    return failure();
+  return describeIntegers(integers, rows, columns);
+}
+
+FailureOr<GroupedWeights> GroupedWeights::bytesOfRows(int64_t rows,
+                                                      int64_t columns) {
+  IntegerFormat bytes = {/*bits=*/8, /*group=*/0, ScaleType::F16,
+                         Offset::Integer};
+  return describeIntegers(&bytes, rows, columns);
 }
 
 Value GroupedWeights::scales(KernelBuilder &k, Value pointer) const {

@@ -36,6 +36,11 @@ struct GroupedWeights {
   static mlir::FailureOr<GroupedWeights> get(FormatInterface format,
                                              int64_t rows, int64_t columns);
 
+  /// Bytes u of the value u − 128, with one f16 scale per row: what other
+  /// shapes are decoded to. Fails where a size overflows.
+  static mlir::FailureOr<GroupedWeights> bytesOfRows(int64_t rows,
+                                                     int64_t columns);
+
   bool hasStoredZeros() const { return zeroBits != 0; }
   /// 16 scales stored at `pointer`, f32.
   Value scales(KernelBuilder &k, Value pointer) const;

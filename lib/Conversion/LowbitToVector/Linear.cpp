@@ -7,10 +7,11 @@
 //   bucket 1       LinearRow.cpp    codes are masked in place
 //   bucket 16, 32  LinearPanel.cpp  codes are decoded once to a panel in L1
 //   float weights  LinearFloat.cpp
+//   trellis codes  LinearTrellis.h: walks of their own, the same sums
 //
 //===----------------------------------------------------------------------===//
 
-#include "LinearKernel.h"
+#include "LinearTrellis.h"
 
 using namespace mlir;
 using namespace lowbit;
@@ -23,6 +24,10 @@ static LogicalResult emitLinear(KernelOp kernel, KernelBuilder &k,
   LinearArguments loaded = LinearArguments::load(*linear, k, arguments);
   if (!linear->isInteger())
     emitFloatLinear(*linear, k, loaded);
+  else if (linear->trellis && linear->bucket == 1)
+    emitTrellisRow(*linear, k, loaded);
+  else if (linear->trellis)
+    emitTrellisPanel(*linear, k, loaded);
   else if (linear->bucket == 1)
     emitIntegerRow(*linear, k, loaded);
   else
@@ -34,8 +39,9 @@ static int64_t linearScratchBytes(KernelOp kernel) {
   FailureOr<LinearKernel> linear = LinearKernel::get(kernel);
   if (failed(linear))
     return 0;
-  return linear->isInteger() ? integerScratchBytes(*linear)
-                             : floatScratchBytes(*linear);
+  return linear->trellis       ? trellisScratchBytes(*linear)
+         : linear->isInteger() ? integerScratchBytes(*linear)
+                               : floatScratchBytes(*linear);
 }
 
 const KernelFamily lowbit::linearFamily = {"linear", emitLinear,

@@ -51,8 +51,6 @@ public:
                               int64_t count, PanelSpan span) override;
 
 private:
-  /// Writes `columns` (i64, a multiple of 16) activations as i16.
-  void widen(Value activations, Value words, Value columns);
   /// Sums longer than an i32 are split.
   bool isSplit() const {
     return linear.planes == 2 && !linear.combinesPlanes();
@@ -64,24 +62,6 @@ private:
 };
 
 } // namespace
-
-void Avx2WideDot::widen(Value activations, Value words, Value columns) {
-  OpBuilder &builder = k.getBuilder();
-  VectorType bytes = k.vectorType(builder.getI8Type());
-  SmallVector<int64_t> order;
-  for (int64_t i = 0; i < 16; i += 4)
-    order.append({i, i + 2, i + 1, i + 3});
-  k.forLoop(k.index(0), columns, 16, [&](Value column) {
-    Value from = k.offset(activations, column);
-    Value x = k.extend(k.load(bytes, from), builder.getI16Type(), true);
-    if (linear.planes == 2) {
-      Value low = k.load(bytes, k.offset(from, linear.planeStride()));
-      x = k.add(k.shl(x, 8), k.extend(low, builder.getI16Type(), true));
-    }
-    x = vector::ShuffleOp::create(builder, k.getLoc(), x, x, order);
-    k.store(x, k.element(words, column, 2), 32);
-  });
-}
 
 void Avx2WideDot::addExact(SmallVectorImpl<Value> &sums, size_t at, Value sum) {
   if (!isSplit()) {
@@ -99,8 +79,8 @@ void Avx2WideDot::addExact(SmallVectorImpl<Value> &sums, size_t at, Value sum) {
 
 void Avx2WideDot::beginRow(Value token) {
   row = arguments.scratch;
-  widen(activation(token, k.index(0)), row,
-        k.index((linear.inputs + 15) / 16 * 16));
+  widenActivations(linear, k, activation(token, k.index(0)), row,
+                   k.index((linear.inputs + 15) / 16 * 16));
 }
 
 Sums Avx2WideDot::start() {
@@ -162,8 +142,8 @@ void Avx2WideDot::beginSlab(Value firstToken, Value endToken, Value column) {
   Value columns = k.select(isWhole, k.index(slabColumns), rest);
   k.forLoop(firstToken, endToken, 1, [&](Value token) {
     Value index = k.sub(token, firstToken);
-    widen(activation(token, column),
-          k.element(arguments.scratch, index, slabStride), columns);
+    widenActivations(linear, k, activation(token, column),
+                     k.element(arguments.scratch, index, slabStride), columns);
   });
 }
 

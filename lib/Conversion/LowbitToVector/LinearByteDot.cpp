@@ -13,6 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "ByteProducts.h"
 #include "LinearDot.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
@@ -37,16 +38,10 @@ public:
                               int64_t count, PanelSpan span) override;
 
 private:
-  /// sum + Σ₄ codes·activations for 16 lanes.
-  Value dot(Value sum, Value codes, Value activations);
-  /// The same where there is no such instruction.
-  Value dotInWords(Value sum, Value codes, Value activations);
-  /// Σ₂ a·b of neighbouring i16 lanes.
-  Value multiplyAddWords(Value a, Value b);
   int64_t slot(const CodeStep &step, int64_t plane, int64_t copy) const;
   SmallVector<Sums> joinPlanes(ArrayRef<Value> sums) const;
 
-  bool hasInstruction, isWide;
+  bool isWide;
   /// Of a block.
   SmallVector<CodeStep> codeSteps;
   /// Distinct values of unitLog2; each has `copies` accumulators per plane, so
@@ -62,7 +57,6 @@ ByteDot::ByteDot(const LinearKernel &linear, KernelBuilder &k,
     : IntegerDot(linear, k, arguments) {
   const TargetInfo &target = k.getTarget();
   isWide = target.hasAvx512Vnni;
-  hasInstruction = target.features.contains("+avx512vnni");
   codeSteps = linear.weights.shape->steps(StepCut::InPlace);
   for (const CodeStep &step : codeSteps)
     if (!llvm::is_contained(units, step.unitLog2))
@@ -70,64 +64,6 @@ ByteDot::ByteDot(const LinearKernel &linear, KernelBuilder &k,
   int64_t chains = units.size() * linear.planes;
   if (isWide && chains < 8)
     copies = 8 / chains;
-}
-
-//===----------------------------------------------------------------------===//
-// One dot product
-//===----------------------------------------------------------------------===//
-
-Value ByteDot::dot(Value sum, Value codes, Value activations) {
-  if (!hasInstruction)
-    return dotInWords(sum, codes, activations);
-  return LLVM::CallIntrinsicOp::create(
-             k.getBuilder(), k.getLoc(), sum.getType(),
-             k.getBuilder().getStringAttr("llvm.x86.avx512.vpdpbusd.512"),
-             ValueRange{sum, codes, activations})
-      .getResult(0);
-}
-
-Value ByteDot::multiplyAddWords(Value a, Value b) {
-  OpBuilder &builder = k.getBuilder();
-  Location location = k.getLoc();
-  auto pick = [&](Value v, int64_t first, int64_t stride, int64_t count) {
-    SmallVector<int64_t> lanes;
-    for (int64_t i = 0; i < count; ++i)
-      lanes.push_back(first + i * stride);
-    return vector::ShuffleOp::create(builder, location, v, v, lanes);
-  };
-  if (!k.getTarget().triple.starts_with("x86_64")) {
-    auto product = [&](int64_t odd) -> Value {
-      Value x = k.extend(pick(a, odd, 2, 16), builder.getI32Type(), true);
-      Value y = k.extend(pick(b, odd, 2, 16), builder.getI32Type(), true);
-      return k.mul(x, y);
-    };
-    return k.add(product(0), product(1));
-  }
-  // pmaddwd is part of the x86-64 base.
-  SmallVector<Value> parts;
-  for (int64_t i = 0; i < 32; i += 8)
-    parts.push_back(LLVM::CallIntrinsicOp::create(
-                        builder, location,
-                        k.vectorType(builder.getI32Type(), 4),
-                        builder.getStringAttr("llvm.x86.sse2.pmadd.wd"),
-                        ValueRange{pick(a, i, 1, 8), pick(b, i, 1, 8)})
-                        .getResult(0));
-  auto join = [&](Value low, Value high) {
-    int64_t count = cast<VectorType>(low.getType()).getDimSize(0);
-    return vector::ShuffleOp::create(
-        builder, location, low, high,
-        llvm::to_vector(llvm::seq<int64_t>(0, 2 * count)));
-  };
-  return join(join(parts[0], parts[1]), join(parts[2], parts[3]));
-}
-
-Value ByteDot::dotInWords(Value sum, Value codes, Value activations) {
-  VectorType words = k.vectorType(k.getBuilder().getI16Type(), 32);
-  Value c = k.bitcast(codes, words), x = k.bitcast(activations, words);
-  Value lowByte = k.bitcast(k.splat(k.i32(0x00ff00ff)), words);
-  Value even = multiplyAddWords(k.andi(c, lowByte), k.shrs(k.shl(x, 8), 8));
-  Value odd = multiplyAddWords(k.shru(c, 8), k.shrs(x, 8));
-  return k.add(sum, k.add(even, odd));
 }
 
 //===----------------------------------------------------------------------===//
@@ -159,7 +95,7 @@ Sums ByteDot::accumulate(Sums sums, Value codes, Value column,
         Value &sum = sums[slot(step, plane, copy)];
         int64_t at = plane * linear.planeStride() + block * shape.columns() +
                      step.column;
-        sum = dot(sum, code, broadcastBytes(k.offset(x, at), 16));
+        sum = dotBytes(k, sum, code, broadcastBytes(k.offset(x, at), 16));
       }
     }
   }
@@ -234,7 +170,7 @@ SmallVector<Sums> ByteDot::panelSums(ArrayRef<Value> panels,
         Value activations = broadcastBytes(k.offset(here, at), 16);
         for (size_t tile = 0; tile < panels.size(); ++tile) {
           Value &sum = sums[tile * vectors + v];
-          sum = dot(sum, codes[tile], activations);
+          sum = dotBytes(k, sum, codes[tile], activations);
         }
       }
     }

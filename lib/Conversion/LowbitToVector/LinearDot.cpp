@@ -1,22 +1,46 @@
 //===- LinearDot.cpp - What the instruction families share ------*- C++ -*-===//
 
 #include "LinearDot.h"
+#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 using namespace lowbit;
 
 void IntegerDot::beginRow(Value token) { row = activation(token, k.index(0)); }
 
-Value IntegerDot::activation(Value token, Value column) {
-  Value rows = k.mul(token, k.index(linear.planes * linear.planeStride()));
-  return k.offset(arguments.q, k.add(rows, column));
+Value lowbit::activationsOf(const LinearKernel &linear, KernelBuilder &k,
+                            const LinearArguments &arguments, Value token) {
+  return k.element(arguments.q, token, linear.planes * linear.planeStride());
 }
 
-Value IntegerDot::broadcastBytes(Value pointer, int64_t lanes) {
+Value IntegerDot::activation(Value token, Value column) {
+  return k.offset(activationsOf(linear, k, arguments, token), column);
+}
+
+Value lowbit::broadcastBytes(KernelBuilder &k, Value pointer, int64_t lanes) {
   OpBuilder &builder = k.getBuilder();
   Value word = k.load(builder.getI32Type(), pointer);
   return k.bitcast(k.splat(word, lanes),
                    k.vectorType(builder.getI8Type(), lanes * 4));
+}
+
+void lowbit::widenActivations(const LinearKernel &linear, KernelBuilder &k,
+                              Value activations, Value words, Value columns) {
+  OpBuilder &builder = k.getBuilder();
+  VectorType bytes = k.vectorType(builder.getI8Type());
+  SmallVector<int64_t> order;
+  for (int64_t i = 0; i < 16; i += 4)
+    order.append({i, i + 2, i + 1, i + 3});
+  k.forLoop(k.index(0), columns, 16, [&](Value column) {
+    Value from = k.offset(activations, column);
+    Value x = k.extend(k.load(bytes, from), builder.getI16Type(), true);
+    if (linear.planes == 2) {
+      Value low = k.load(bytes, k.offset(from, linear.planeStride()));
+      x = k.add(k.shl(x, 8), k.extend(low, builder.getI16Type(), true));
+    }
+    x = vector::ShuffleOp::create(builder, k.getLoc(), x, x, order);
+    k.store(x, k.element(words, column, 2), 32);
+  });
 }
 
 void IntegerDot::decode(Value codes, Value panel, int64_t columns) {

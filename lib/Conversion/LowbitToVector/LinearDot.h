@@ -48,6 +48,17 @@ struct PanelPlace {
   Value firstToken, firstColumn; ///< as given to beginSlab
 };
 
+/// Pointer to plane 0 of `token`, of integer activations.
+Value activationsOf(const LinearKernel &linear, KernelBuilder &k,
+                    const LinearArguments &arguments, Value token);
+/// One i32 from memory in every one of `lanes` lanes, as bytes.
+Value broadcastBytes(KernelBuilder &k, Value pointer, int64_t lanes);
+/// Writes `columns` (i64, a multiple of 16) activations from plane 0 at
+/// `activations` to `words` as i16, planes joined. Of 4 columns, 0 and 2 come
+/// first: the low bytes of the words that codes of 8 bits form.
+void widenActivations(const LinearKernel &linear, KernelBuilder &k,
+                      Value activations, Value words, Value columns);
+
 class IntegerDot {
 public:
   IntegerDot(const LinearKernel &linear, KernelBuilder &k,
@@ -74,6 +85,8 @@ public:
   virtual int64_t stepBytes() const { return 64; }
   /// Decodes up to 32 columns of codes to the panel.
   virtual void decode(Value codes, Value panel, int64_t columns);
+  /// Writes the 64 bytes of a step (as 32 lanes of i16) to the panel.
+  virtual void storeStep(Value bytes, Value step);
   /// Tiles that panelSums takes together at most.
   virtual int64_t jointTiles() const { return 1; }
   /// Tokens that the scratch of the family is for.
@@ -93,11 +106,9 @@ public:
 protected:
   /// Pointer to plane 0 of `token` at `column`.
   Value activation(Value token, Value column);
-  /// One i32 from memory in every one of `lanes` lanes, as bytes.
-  Value broadcastBytes(Value pointer, int64_t lanes);
-  /// Writes the 64 bytes of a step to the panel.
-  virtual void storeStep(Value bytes, Value step);
-
+  Value broadcastBytes(Value pointer, int64_t lanes) {
+    return lowbit::broadcastBytes(k, pointer, lanes);
+  }
   const LinearKernel &linear;
   KernelBuilder &k;
   const LinearArguments &arguments;

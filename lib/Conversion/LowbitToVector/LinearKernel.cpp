@@ -31,7 +31,16 @@ static void readWeight(KernelParameters &parameters, LinearKernel &linear) {
   }
   FormatInterface format = getFormat(type);
   FailureOr<GroupedWeights> weights = failure();
-  if (format)
+  FormatPtr stored = format ? format.getWeightFormat() : nullptr;
+  const TrellisFormat *trellis = stored ? stored->trellis() : nullptr;
+  if (trellis) {
+    std::optional<TrellisGeometry> geometry =
+        trellisGeometry(*trellis, linear.outputs, linear.inputs);
+    if (!geometry)
+      return parameters.report("type", "is too large");
+    linear.trellis = TrellisStreams{*trellis, *geometry};
+    weights = GroupedWeights::bytesOfRows(linear.outputs, linear.inputs);
+  } else if (format)
     weights = GroupedWeights::get(format, linear.outputs, linear.inputs);
   if (failed(weights))
     return parameters.report("type", "no kernel decodes this format");

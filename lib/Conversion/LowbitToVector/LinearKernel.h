@@ -12,6 +12,8 @@
 
 #include "GroupedWeights.h"
 #include "lowbit/Conversion/KernelFamilies.h"
+#include "lowbit/Numerics/TrellisFormat.h"
+#include <optional>
 
 namespace lowbit {
 
@@ -20,14 +22,22 @@ constexpr int64_t slabColumns = 512;
 /// Columns of activations that one step of a dot product takes.
 constexpr int64_t stepColumns = 4;
 
+/// The streams of a trellis-coded weight.
+struct TrellisStreams {
+  TrellisFormat format;
+  TrellisGeometry geometry;
+};
+
 /// A linear, without SSA values.
 struct LinearKernel {
   int64_t outputs = 0;
   int64_t inputs = 0;
   /// Element type of float weights; null for integers.
   mlir::Type weightType;
-  /// Integers only.
+  /// Integers only. Of a trellis code: what its decoded numbers are, bytes
+  /// with zero point 128 and one scale per row.
   GroupedWeights weights;
+  std::optional<TrellisStreams> trellis;
   /// Planes of signed bytes of the activations: 2, 1, or 0 for f32.
   int64_t planes = 0;
   /// Smallest token count that the kernel is for: 1, 2 or 32, named 1, 16, 32.
@@ -46,7 +56,7 @@ struct LinearKernel {
   int64_t tiles() const { return (outputs + tileRows - 1) / tileRows; }
   /// Bytes of a tile of weights, either kind.
   int64_t tileBytes() const;
-  /// Tiles of one work item.
+  /// Tiles of one work item (a trellis code: its tile, see TrellisStreams).
   int64_t itemTiles() const { return bucket == 32 ? 2 : 1; }
   /// Bytes of one plane of a row of activations (Spec.md, 5.2).
   int64_t planeStride() const { return (inputs + 63) / 64 * 64 + 64; }

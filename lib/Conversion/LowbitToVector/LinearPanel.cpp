@@ -13,7 +13,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "LinearSteps.h"
+#include "PanelWalk.h"
 
 using namespace mlir;
 using namespace lowbit;
@@ -22,10 +22,8 @@ namespace {
 
 /// Places in scratch, in bytes, for `tiles` tiles.
 struct PanelScratch {
-  static constexpr int64_t slabSteps = slabColumns / stepColumns;
   /// A slab has at most 16 groups (of 32 columns).
   static constexpr int64_t maxGroups = slabColumns / 32;
-  static constexpr int64_t panelBytes = slabSteps * maxStepBytes;
   static constexpr int64_t groupsBytes = maxGroups * 64;
 
   /// [tile][token] f32x16.
@@ -37,18 +35,17 @@ struct PanelScratch {
   PanelScratch(int64_t start, int64_t tiles, int64_t tokens) {
     totals = (start + 63) / 64 * 64;
     panels = totals + tiles * tokens * 64;
-    scales = panels + tiles * panelBytes;
+    scales = panels + tiles * PanelWalk::panelBytes;
     zeros = scales + tiles * groupsBytes;
     end = zeros + tiles * groupsBytes;
   }
 };
 
-class PanelWalk {
+class IntegerPanel final : PanelWalk {
 public:
-  PanelWalk(const LinearKernel &linear, KernelBuilder &k,
-            const LinearArguments &arguments)
-      : linear(linear), k(k), arguments(arguments), steps(linear, k, arguments),
-        dot(createIntegerDot(linear, k, arguments)),
+  IntegerPanel(const LinearKernel &linear, KernelBuilder &k,
+               const LinearArguments &arguments)
+      : PanelWalk(linear, k, arguments),
         scratch(dot->scratchBytes(), linear.itemTiles(), dot->blockTokens()) {}
 
   void emit();
@@ -58,29 +55,14 @@ private:
   void decodeTile(Value tile, int64_t index);
   void decodeGroup(Value tile, Value group, int64_t index, int64_t columns);
   void decodeColumns(Value codes, Value panel, int64_t columns);
-  void addSlab(Value totals, int64_t joint);
-  void addTokens(Value totals, Value token, int64_t joint, int64_t count);
+  SmallVector<Value> partials(Value token, int64_t joint,
+                              int64_t count) override;
   SmallVector<Value> groupedPartials(Value token, int64_t joint, int64_t count);
-  SmallVector<Value> rowPartials(Value token, int64_t joint, int64_t count);
   /// Address of the totals of tile `tile` of the item.
   Value totalsOf(Value tile);
-  Value minimum(Value a, Value b) {
-    return k.select(k.compare(arith::CmpIPredicate::slt, a, b), a, b);
-  }
-  Value at(int64_t bytes) { return k.offset(arguments.scratch, bytes); }
-  Value panel(int64_t index) {
-    return at(scratch.panels + index * PanelScratch::panelBytes);
-  }
   bool isStored() const { return linear.weights.hasStoredZeros(); }
 
-  const LinearKernel &linear;
-  KernelBuilder &k;
-  const LinearArguments &arguments;
-  LinearSteps steps;
-  std::unique_ptr<IntegerDot> dot;
   PanelScratch scratch;
-  /// The block of tokens and the slab at hand.
-  Value firstToken, endToken, slab, firstColumn, columns;
 };
 
 } // namespace
@@ -92,7 +74,7 @@ private:
 /// Columns that are decoded as one piece: the largest block.
 static constexpr int64_t pieceColumns = 32;
 
-void PanelWalk::decodeColumns(Value codes, Value panel, int64_t count) {
+void IntegerPanel::decodeColumns(Value codes, Value panel, int64_t count) {
   int64_t pieceBytes = linear.weights.shape->blocks(pieceColumns) *
                        linear.weights.geometry.blockBytes;
   int64_t panelBytes = pieceColumns / stepColumns * dot->stepBytes();
@@ -106,8 +88,8 @@ void PanelWalk::decodeColumns(Value codes, Value panel, int64_t count) {
                 k.offset(panel, pieces * panelBytes), rest);
 }
 
-void PanelWalk::decodeGroup(Value tile, Value group, int64_t index,
-                            int64_t count) {
+void IntegerPanel::decodeGroup(Value tile, Value group, int64_t index,
+                               int64_t count) {
   const TileGeometry &geometry = linear.weights.geometry;
   Value codes = k.element(tile, group, geometry.groupBytes);
   int64_t codesBytes =
@@ -124,7 +106,7 @@ void PanelWalk::decodeGroup(Value tile, Value group, int64_t index,
             k.element(at(scratch.zeros + base), inSlab, 64), 64);
 }
 
-void PanelWalk::decodeTile(Value tile, int64_t index) {
+void IntegerPanel::decodeTile(Value tile, int64_t index) {
   Value isLast =
       k.compare(arith::CmpIPredicate::eq, slab,
                 k.index((linear.inputs + slabColumns - 1) / slabColumns - 1));
@@ -163,8 +145,8 @@ void PanelWalk::decodeTile(Value tile, int64_t index) {
 //===----------------------------------------------------------------------===//
 
 /// Partial sums of the slab, entry tile · count + token.
-SmallVector<Value> PanelWalk::groupedPartials(Value token, int64_t joint,
-                                              int64_t count) {
+SmallVector<Value> IntegerPanel::groupedPartials(Value token, int64_t joint,
+                                                 int64_t count) {
   int64_t group = linear.weights.group;
   int64_t tokenSums = linear.planes * linear.sumCount() * 4;
   Value firstGroup = k.mul(slab, k.index(slabColumns / group));
@@ -204,61 +186,19 @@ SmallVector<Value> PanelWalk::groupedPartials(Value token, int64_t joint,
       });
 }
 
-SmallVector<Value> PanelWalk::rowPartials(Value token, int64_t joint,
+SmallVector<Value> IntegerPanel::partials(Value token, int64_t joint,
                                           int64_t count) {
-  SmallVector<Value> panels;
-  for (int64_t tile = 0; tile < joint; ++tile)
-    panels.push_back(panel(tile));
-  // Beyond the last column activations are 0, up to whole periods (5.2).
-  Value periods = k.shrs(k.add(columns, k.index(periodColumns - 1)),
-                         llvm::Log2_64(periodColumns));
-  SmallVector<Sums> exact =
-      dot->panelSums(panels, {token, firstColumn, firstToken, firstColumn},
-                     count, {0, periods});
-  Value sums = steps.sums(token, slab);
-  int64_t tokenSums = linear.planes * linear.sumCount() * 4;
-  SmallVector<Value> partials;
-  for (int64_t tile = 0; tile < joint; ++tile) {
-    Value zeros;
-    if (isStored())
-      zeros = k.load(k.i32x16(),
-                     at(scratch.zeros + tile * PanelScratch::groupsBytes), 64);
-    for (int64_t c = 0; c < count; ++c)
-      partials.push_back(steps.toFloat(exact[tile * count + c],
-                                       k.offset(sums, c * tokenSums), zeros));
-  }
-  return partials;
+  if (!linear.isRowScaled())
+    return groupedPartials(token, joint, count);
+  SmallVector<Value> zeros;
+  for (int64_t tile = 0; isStored() && tile < joint; ++tile)
+    zeros.push_back(k.load(
+        k.i32x16(), at(scratch.zeros + tile * PanelScratch::groupsBytes), 64));
+  return rowPartials(token, joint, count, zeros);
 }
 
-Value PanelWalk::totalsOf(Value tile) {
+Value IntegerPanel::totalsOf(Value tile) {
   return k.element(at(scratch.totals), tile, dot->blockTokens() * 64);
-}
-
-/// totals += slab for `count` tokens of `joint` tiles.
-void PanelWalk::addTokens(Value totals, Value token, int64_t joint,
-                          int64_t count) {
-  SmallVector<Value> partials = linear.isRowScaled()
-                                    ? rowPartials(token, joint, count)
-                                    : groupedPartials(token, joint, count);
-  Value first = k.element(totals, k.sub(token, firstToken), 64);
-  for (int64_t tile = 0; tile < joint; ++tile)
-    for (int64_t c = 0; c < count; ++c) {
-      Value pointer = k.offset(first, (tile * dot->blockTokens() + c) * 64);
-      Value total = k.load(k.f32x16(), pointer, 64);
-      k.store(k.add(total, partials[tile * count + c]), pointer, 64);
-    }
-}
-
-void PanelWalk::addSlab(Value totals, int64_t joint) {
-  Value token = firstToken;
-  for (int64_t count : dot->tokenCounts(joint)) {
-    Value rest = k.sub(endToken, token);
-    Value whole = k.mul(k.div(rest, k.index(count)), k.index(count));
-    Value end = k.add(token, whole);
-    k.forLoop(token, end, count,
-              [&](Value i) { addTokens(totals, i, joint, count); });
-    token = end;
-  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -267,12 +207,10 @@ void PanelWalk::addSlab(Value totals, int64_t joint) {
 
 /// Tiles firstTile … firstTile + tileCount − 1, `joint` (a divisor of
 /// tileCount) at a time.
-void PanelWalk::emitItem(Value firstTile, Value tileCount, int64_t joint) {
+void IntegerPanel::emitItem(Value firstTile, Value tileCount, int64_t joint) {
   int64_t slabs = (linear.inputs + slabColumns - 1) / slabColumns;
-  k.forLoop(k.index(0), arguments.tokens, dot->blockTokens(), [&](Value token) {
-    firstToken = token;
-    endToken =
-        minimum(k.add(token, k.index(dot->blockTokens())), arguments.tokens);
+  panelStart = at(scratch.panels);
+  forTokenBlocks([&] {
     Value blockSize = k.sub(endToken, firstToken);
     k.forLoop(k.index(0), tileCount, 1, [&](Value tile) {
       Value totals = totalsOf(tile);
@@ -281,11 +219,7 @@ void PanelWalk::emitItem(Value firstTile, Value tileCount, int64_t joint) {
       });
     });
     k.forLoop(k.index(0), k.index(slabs), 1, [&](Value index) {
-      slab = index;
-      firstColumn = k.mul(slab, k.index(slabColumns));
-      columns = minimum(k.index(slabColumns),
-                        k.sub(k.index(linear.inputs), firstColumn));
-      dot->beginSlab(firstToken, endToken, firstColumn);
+      beginSlab(index);
       k.forLoop(k.index(0), tileCount, joint, [&](Value tile) {
         for (int64_t j = 0; j < joint; ++j)
           decodeTile(steps.tile(k.add(firstTile, k.add(tile, k.index(j)))), j);
@@ -307,7 +241,7 @@ void PanelWalk::emitItem(Value firstTile, Value tileCount, int64_t joint) {
   });
 }
 
-void PanelWalk::emit() {
+void IntegerPanel::emit() {
   int64_t itemTiles = linear.itemTiles();
   bool isJoint = itemTiles == 2 && dot->jointTiles() == 2;
   k.forLoop(arguments.begin, arguments.end, 1, [&](Value item) {
@@ -329,7 +263,7 @@ void PanelWalk::emit() {
 
 void lowbit::emitIntegerPanel(const LinearKernel &linear, KernelBuilder &k,
                               const LinearArguments &arguments) {
-  PanelWalk(linear, k, arguments).emit();
+  IntegerPanel(linear, k, arguments).emit();
 }
 
 int64_t lowbit::integerScratchBytes(const LinearKernel &linear) {

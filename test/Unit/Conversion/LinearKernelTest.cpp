@@ -169,7 +169,7 @@ float e4m3Value(uint8_t code) {
                   : std::ldexp(float(fraction), -9);
 }
 
-enum class Weights { Integer, F32, F16, BF16 };
+enum class Weights { Integer, F32, F16, BF16, Trellis };
 
 /// One linear to test.
 struct Case {
@@ -178,6 +178,9 @@ struct Case {
   int64_t group = 64; // 0: row
   bool e4m3 = false;
   int offset = 0; // integer, half, stored
+  /// Trellis codes: V of each stream, and the window.
+  std::vector<int> streams;
+  int window = 12;
   int planes = 2;
   int64_t bucket = 1, tokens = 1, outputs = 16, inputs = 64;
   bool bias = false, residual = false, inPlace = false;
@@ -188,7 +191,14 @@ struct Case {
   int64_t xOffset = 0, xStride = 0, yStride = 0;
 
   std::string text(const std::string &name) const;
+  bool isFloat() const {
+    return weights != Weights::Integer && weights != Weights::Trellis;
+  }
+  /// Rows of a tile of a trellis code.
+  int64_t trellisRows() const { return 64 * streams.back(); }
   int64_t items() const {
+    if (weights == Weights::Trellis)
+      return (outputs + trellisRows() - 1) / trellisRows();
     return bucket == 32 ? (outputs + 31) / 32 : (outputs + 15) / 16;
   }
   int64_t groupColumns() const { return group ? group : inputs; }
@@ -200,7 +210,7 @@ struct Case {
 
 std::string Case::text(const std::string &name) const {
   static const char *const offsets[] = {"integer", "half", "stored"};
-  static const char *const types[] = {"f32", "f32", "f16", "bf16"};
+  static const char *const types[] = {"f32", "f32", "f16", "bf16", "f32"};
   std::string out;
   llvm::raw_string_ostream os(out);
   os << "lowbit.kernel @" << name << " family \"linear\" {type = tensor<"
@@ -213,6 +223,11 @@ std::string Case::text(const std::string &name) const {
       os << "row";
     os << ", scale = " << (e4m3 ? "f8E4M3FN" : "f16")
        << ", offset = " << offsets[offset]
+       << ">>, activation = " << (planes == 2 ? "i16" : "i8");
+  } else if (weights == Weights::Trellis) {
+    os << ", #lowbit.trellis<streams = [";
+    llvm::interleaveComma(streams, os);
+    os << "], window = " << window
        << ">>, activation = " << (planes == 2 ? "i16" : "i8");
   } else {
     os << ">, activation = f32, x_offset = " << xOffset
@@ -246,15 +261,20 @@ private:
   void makeInteger();
   void packGroup(uint8_t *at, int64_t tile, int64_t group);
   void makeFloat();
+  void makeTrellis();
+  void readStrand(size_t stream, const uint8_t *strand, int64_t firstRow);
   void makeActivations();
   float dotInteger(int64_t token, int64_t n) const;
   float dotFloat(int64_t token, int64_t n) const;
+  float dotTrellis(int64_t token, int64_t n) const;
 
   Case c;
   std::mt19937_64 generator;
   std::vector<int> codes, zeros; // [n][k], [n][group]
   std::vector<float> groupScales, weights;
-  std::vector<int> q; // [token][k]
+  std::vector<std::vector<int>> numbers;        // [stream][n][k]
+  std::vector<std::vector<float>> streamScales; // [stream][n]
+  std::vector<int> q;                           // [token][k]
   std::vector<float> x;
   float factor = 1;
   std::unique_ptr<Guarded<uint8_t>> weight, activations;
@@ -265,6 +285,8 @@ private:
 Problem::Problem(const Case &c, uint64_t seed) : c(c), generator(seed) {
   if (c.weights == Weights::Integer)
     makeInteger();
+  else if (c.weights == Weights::Trellis)
+    makeTrellis();
   else
     makeFloat();
   makeActivations();
@@ -382,9 +404,68 @@ void Problem::makeFloat() {
     }
 }
 
+/// Spec.md, section 1.3: the numbers of one strand, step by step.
+void Problem::readStrand(size_t stream, const uint8_t *strand,
+                         int64_t firstRow) {
+  int64_t v = c.streams[stream], vectors = (c.inputs + 3) / 4;
+  const TrellisCode &code = *findTrellisCode(int(v), c.window);
+  auto bits = [&](int64_t p) {
+    int value = 0;
+    for (int64_t i = p; i < p + 6; ++i)
+      if (i >= 0 && i < vectors * 512)
+        value |= (strand[i / 8] >> i % 8 & 1) << (i - p);
+    return value;
+  };
+  for (int64_t t = 0; t < vectors; ++t)
+    for (int64_t r = 0; r < 16; ++r)
+      for (int64_t j = 0; j < 4; ++j)
+        for (int64_t b = 0; b < 4; ++b) {
+          const int64_t places[4] = {0, 2, 4, -2};
+          int64_t p = 512 * t + 32 * r + 8 * b + places[j];
+          int index = bits(p) ^ (int(code.mask) & bits(p + 8));
+          if (r % 2 && b == 3 && j == 2)
+            index &= 15;
+          if (r % 2 == 0 && b == 0 && j == 3)
+            index &= 60;
+          for (int64_t u = 0; u < v; ++u) {
+            int64_t n = firstRow + 64 * u + 16 * j + r, k = 4 * t + b;
+            if (n < c.outputs && k < c.inputs)
+              numbers[stream][n * c.inputs + k] = code.values[64 * u + index];
+          }
+        }
+}
+
+/// Any bits are a code.
+void Problem::makeTrellis() {
+  int64_t strandBytes = (c.inputs + 3) / 4 * 64;
+  int64_t rows = c.trellisRows(), tileBytes = 0;
+  for (int v : c.streams)
+    tileBytes += rows / (64 * v) * strandBytes + 2 * rows;
+  weight = std::make_unique<Guarded<uint8_t>>(c.items() * tileBytes);
+  for (size_t i = 0; i < weight->size(); ++i)
+    (*weight)[i] = uint8_t(generator());
+  numbers.assign(c.streams.size(), std::vector<int>(c.outputs * c.inputs));
+  streamScales.assign(c.streams.size(), std::vector<float>(c.outputs));
+  for (int64_t tile = 0; tile < c.items(); ++tile) {
+    uint8_t *at = weight->data() + tile * tileBytes;
+    for (size_t i = 0; i < c.streams.size(); ++i) {
+      for (int64_t row = 0; row < rows; row += 64 * c.streams[i]) {
+        readStrand(i, at, tile * rows + row);
+        at += strandBytes;
+      }
+      for (int64_t r = 0; r < rows; ++r, at += 2) {
+        uint16_t bits = random(0, 15) ? random(0, 0x47FF) : 0;
+        std::memcpy(at, &bits, 2);
+        if (tile * rows + r < c.outputs)
+          streamScales[i][tile * rows + r] = f16Value(bits);
+      }
+    }
+  }
+}
+
 /// Spec.md, section 5.2.
 void Problem::makeActivations() {
-  if (c.weights != Weights::Integer) {
+  if (c.isFloat()) {
     activations = std::make_unique<Guarded<uint8_t>>(c.tokens * c.xStride * 4);
     for (int64_t i = 0; i < c.tokens * c.xStride; ++i) {
       float value = float(random(-100000, 100000)) * 1.7e-4f;
@@ -427,7 +508,7 @@ void Problem::makeActivations() {
 
 std::vector<const void *> Problem::arguments(float *y) const {
   std::vector<const void *> result;
-  if (c.weights == Weights::Integer)
+  if (!c.isFloat())
     result = {activations->data(), scales->data(), sums->data()};
   else
     result = {activations->data()};
@@ -473,6 +554,30 @@ float Problem::dotInteger(int64_t token, int64_t n) const {
   return c.group ? total * a : (total * s) * a;
 }
 
+/// Spec.md, section 3: t · a.
+float Problem::dotTrellis(int64_t token, int64_t n) const {
+  float t = 0;
+  for (size_t i = 0; i < c.streams.size(); ++i) {
+    float total = 0;
+    for (int64_t slab = 0; slab < c.inputs; slab += 512) {
+      int64_t exact[2] = {0, 0};
+      for (int64_t k = slab; k < std::min(slab + 512, c.inputs); ++k) {
+        int value = q[token * c.inputs + k];
+        int hi = c.planes == 2 ? (value + 128) >> 8 : value;
+        int64_t number = numbers[i][n * c.inputs + k];
+        exact[0] += number * hi;
+        exact[1] += c.planes == 2 ? number * (value - 256 * hi) : 0;
+      }
+      total = total + (c.planes == 2
+                           ? std::fma(float(exact[0]), 256.0f, float(exact[1]))
+                           : float(exact[0]));
+    }
+    t = i == 0 ? total * streamScales[i][n]
+               : std::fma(total, streamScales[i][n], t);
+  }
+  return t * (*scales)[token];
+}
+
 float Problem::dotFloat(int64_t token, int64_t n) const {
   float total = 0;
   for (int64_t slab = 0; slab < c.inputs; slab += 512) {
@@ -496,8 +601,9 @@ std::vector<float> Problem::expected() const {
   std::vector<float> result = before();
   for (int64_t m = 0; m < c.tokens; ++m)
     for (int64_t n = 0; n < c.outputs; ++n) {
-      float y =
-          c.weights == Weights::Integer ? dotInteger(m, n) : dotFloat(m, n);
+      float y = c.weights == Weights::Integer   ? dotInteger(m, n)
+                : c.weights == Weights::Trellis ? dotTrellis(m, n)
+                                                : dotFloat(m, n);
       if (c.bias)
         y = y + (*bias)[n];
       if (c.residual)
@@ -626,6 +732,36 @@ INSTANTIATE_TEST_SUITE_P(Formats, IntegerLinear,
                                           testing::Values<int64_t>(1, 16, 32),
                                           testing::Values(1, 2)));
 
+class TrellisLinear : public testing::TestWithParam<std::tuple<int64_t, int>> {
+};
+
+TEST_P(TrellisLinear, EqualsNaiveLoops) {
+  auto [bucket, planes] = GetParam();
+  uint64_t seed = baseSeed() * 15485863 + bucket * 31 + planes;
+  Choices choices(seed);
+  std::vector<Case> cases;
+  for (const std::vector<int> &streams : std::vector<std::vector<int>>{
+           {1}, {2}, {4}, {1, 2}, {2, 4}, {1, 1}, {2, 2}}) {
+    Case c;
+    c.weights = Weights::Trellis;
+    c.streams = streams;
+    c.window = int(choices.pick({10, 12}));
+    c.bucket = bucket;
+    c.planes = planes;
+    c.group = 0;
+    choices.complete(c);
+    c.outputs += choices.pick({0, 47, 64, 250});
+    c.yStride += 250;
+    c.inPlace = false;
+    cases.push_back(c);
+  }
+  check(cases, seed);
+}
+
+INSTANTIATE_TEST_SUITE_P(Buckets, TrellisLinear,
+                         testing::Combine(testing::Values<int64_t>(1, 16, 32),
+                                          testing::Values(1, 2)));
+
 class FloatLinear
     : public testing::TestWithParam<std::tuple<Weights, int64_t>> {};
 
@@ -666,6 +802,18 @@ TEST(LinearKernel, HoldsTheLargestSums) {
         c.extreme = true;
         cases.push_back(c);
       }
+  for (int64_t bucket : {1, 32}) {
+    Case c;
+    c.weights = Weights::Trellis;
+    c.streams = {1};
+    c.group = 0;
+    c.bucket = bucket;
+    c.tokens = bucket == 1 ? 1 : 34;
+    c.outputs = c.yStride = 64;
+    c.inputs = 1024;
+    c.extreme = true;
+    cases.push_back(c);
+  }
   check(cases, 5);
 }
 

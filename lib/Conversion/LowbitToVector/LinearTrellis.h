@@ -1,0 +1,52 @@
+//===- LinearTrellis.h - Walks of trellis-coded weights ---------*- C++ -*-===//
+//
+//   bucket 1       LinearTrellis.cpp       numbers stay in registers
+//   bucket 16, 32  LinearTrellisPanel.cpp  numbers are decoded to panels of 16
+//                                          rows, which then are those of 8-bit
+//                                          codes with one scale per row
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_CONVERSION_LOWBITTOVECTOR_LINEARTRELLIS_H
+#define LOWBIT_CONVERSION_LOWBITTOVECTOR_LINEARTRELLIS_H
+
+#include "LinearKernel.h"
+
+namespace lowbit {
+
+/// Panels (of 16 rows) of a strand of stream `i`, and of a tile.
+inline int64_t strandPanels(const TrellisStreams &weights, size_t i) {
+  return 4 * weights.geometry.streams[i].weightsPerStep;
+}
+inline int64_t tilePanels(const TrellisStreams &weights) {
+  return weights.geometry.tileRows / tileRows;
+}
+
+/// Places in scratch of the walk for one token, in bytes.
+struct TrellisRowScratch {
+  /// Activations as words, where the target has no byte dot product.
+  int64_t activations = 0;
+  /// [panel of the strand][plane] i32x16; [panel] f32x16.
+  int64_t sums, totals;
+  /// [panel of the tile] f32x16: the streams so far.
+  int64_t results;
+  int64_t end;
+
+  explicit TrellisRowScratch(const LinearKernel &linear) {
+    int64_t panels = tilePanels(*linear.trellis);
+    sums = linear.planeStride() * 2;
+    totals = sums + panels * 2 * 64;
+    results = totals + panels * 64;
+    end = results + panels * 64;
+  }
+};
+
+void emitTrellisRow(const LinearKernel &linear, KernelBuilder &k,
+                    const LinearArguments &arguments);
+void emitTrellisPanel(const LinearKernel &linear, KernelBuilder &k,
+                      const LinearArguments &arguments);
+/// Scratch of those walks, the largest of all variants.
+int64_t trellisScratchBytes(const LinearKernel &linear);
+
+} // namespace lowbit
+
+#endif // LOWBIT_CONVERSION_LOWBITTOVECTOR_LINEARTRELLIS_H
