@@ -58,6 +58,13 @@ public:
   int64_t tileRows() const override { return format.tileRows(); }
   const char *decodeShape() const override { return "trellis"; }
   int64_t sumColumns() const override { return 512; }
+  bool hasSingleRows() const override { return false; }
+  double gaussianError() const override {
+    double error = 1;
+    for (size_t i = 0; i < format.streams.size(); ++i)
+      error *= static_cast<double>(format.code(i).error);
+    return error;
+  }
   std::vector<std::string> solvers() const override { return {"viterbi"}; }
   std::unique_ptr<TileEncoder>
   makeEncoder(int64_t columns, const EncoderOptions &options) const override {

@@ -11,6 +11,7 @@
 #include "lowbit/Target/TargetInfo.h"
 #include "lowbit/Tokenizer/Tokenizer.h"
 #include "lowbit/Transforms/FormatNames.h"
+#include "lowbit/Transforms/Incoherence.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/StringExtras.h"
@@ -108,7 +109,8 @@ private:
   Result<std::string> describeDryRun(const ArtifactLayout &layout,
                                      const Manifest &manifest);
   Status dump(mlir::ModuleOp module, llvm::StringRef name);
-  Status writeLedger(const std::vector<LedgerEntry> &ledger);
+  Status writeLedger(const Materializer &materializer,
+                     const std::vector<LedgerEntry> &ledger);
   Fingerprint makeFingerprint(const Container &container,
                               const std::string &contents) const;
   bool stopped() const { return options.stop && options.stop->load(); }
@@ -388,7 +390,7 @@ Result<std::string> Compilation::emitMaterialized() {
   replaceByBytes(*input.module, llvm::sys::path::filename(path), "", offsets);
   if (Status status = file->publish())
     return *status;
-  if (Status status = writeLedger(*ledger))
+  if (Status status = writeLedger(*materializer, *ledger))
     return *status;
   return emitText(*input.module, Stage::Materialized);
 }
@@ -436,7 +438,11 @@ Fingerprint Compilation::makeFingerprint(const Container &container,
           {"contents", digest(contents)}};
 }
 
-Status Compilation::writeLedger(const std::vector<LedgerEntry> &ledger) {
+Status Compilation::writeLedger(const Materializer &materializer,
+                                const std::vector<LedgerEntry> &ledger) {
+  for (const std::string &line :
+       warnOfCoherentWeights(materializer.parameters(), ledger))
+    progress.note(line);
   if (Status status =
           writeFile(options.output + ".ledger.json", writeLedgerJson(ledger)))
     return status;
@@ -509,7 +515,7 @@ Result<std::string> Compilation::emitArtifact() {
   if (recorded)
     progress.note("not recorded as trusted, run it with --trust: " +
                   recorded->message);
-  if (Status status = writeLedger(*ledger))
+  if (Status status = writeLedger(*materializer, *ledger))
     return *status;
   return options.output + ": " + std::to_string(layout->container.fileBytes()) +
          " bytes\n" + describeBits(*manifest) + "ledger: " + options.output +

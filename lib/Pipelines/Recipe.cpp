@@ -38,6 +38,9 @@ constexpr NamedRecipe namedRecipes[] = {
     {"int4-g64", "int4-g64-half", "search"},
     {"int3-g64", "int3-g64-half", "search"},
     {"int2-g64", "int2-g64-half", "nearest"},
+    {"trellis2", "trellis2", "viterbi"},
+    {"trellis1", "trellis1", "viterbi"},
+    {"trellis0.5", "trellis0.5", "viterbi"},
 };
 
 constexpr llvm::StringLiteral floatRecipe = R"({

@@ -44,9 +44,9 @@ Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
   if (!format)
     return format.error();
   if (choice.solver != "nearest" && choice.solver != "search" &&
-      choice.solver != "given")
+      choice.solver != "viterbi" && choice.solver != "given")
     return usage("solver " + quoted(choice.solver) +
-                 " is not known, must be nearest, search or given");
+                 " is not known, must be nearest, search, viterbi or given");
   if (Status status = checkSolver(**format, choice.solver))
     return status;
   if (choice.solver == "given" && choice.file.empty())

@@ -72,7 +72,8 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
           chosen.push_back(matrix);
       });
       for (Value matrix : chosen)
-        quantize(matrix);
+        if (failed(quantize(matrix)))
+          return signalPassFailure();
     }
   }
 
@@ -83,7 +84,13 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
                                (lastLayer == -1 || use.layer <= lastLayer));
   }
 
-  void quantize(Value matrix) {
+  LogicalResult quantize(Value matrix) {
+    bool isTable = llvm::any_of(matrix.getUsers(), llvm::IsaPred<EmbeddingOp>);
+    if (isTable && !formatAttr.getWeightFormat()->hasSingleRows())
+      return emitError(matrix.getLoc())
+             << "format " << formatAttr.getShortName()
+             << " does not go with role embedding: its rows cannot be decoded "
+                "one by one";
     OpBuilder builder(&getContext());
     builder.setInsertionPointAfterValue(matrix);
     auto type = cast<RankedTensorType>(matrix.getType());
@@ -103,6 +110,7 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
     for (Operation *user : op.getResult().getUsers())
       if (auto linear = dyn_cast<LinearOp>(user))
         linear.setActivationAttr(ActivationAttr::get(&getContext(), input));
+    return success();
   }
 
   uint32_t roleSet = 0;

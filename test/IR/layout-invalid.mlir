@@ -1,6 +1,6 @@
 // RUN: lowbit-opt %s -split-input-file -verify-diagnostics
 
-// expected-error @+1 {{tile_rows must be 16, got 8}}
+// expected-error @+1 {{tile_rows must be 16, 64, 128 or 256, got 8}}
 lowbit.parameter @layout_c1 : tensor<4x4xf32> source <"f", "t", offset = 0, bytes = 64> layout <tile_rows = 8, lane_bytes = 4>
 
 // -----

@@ -10,6 +10,13 @@ lowbit.parameter @packed : tensor<32x8xf32, #lowbit.int<2, group = 64, scale = f
   %1 = lowbit.quantize %0 solver "search" options {candidates = 16} : tensor<32x8xbf16> -> tensor<32x8xf32, #lowbit.int<2, group = 64, scale = f16, offset = half>>
   lowbit.yield %1 : tensor<32x8xf32, #lowbit.int<2, group = 64, scale = f16, offset = half>>
 }
+// CHECK: lowbit.parameter @stack : tensor<32x8xf32, #lowbit.trellis<streams = [1, 2], window = 12>> layout <tile_rows = 128, lane_bytes = 4> init {
+lowbit.parameter @stack : tensor<32x8xf32, #lowbit.trellis<streams = [1, 2], window = 12>> layout <tile_rows = 128, lane_bytes = 4> init {
+  %0 = lowbit.weight @embed : tensor<32x8xbf16>
+  // CHECK: lowbit.quantize %{{.+}} solver "viterbi"
+  %1 = lowbit.quantize %0 solver "viterbi" : tensor<32x8xbf16> -> tensor<32x8xf32, #lowbit.trellis<streams = [1, 2], window = 12>>
+  lowbit.yield %1 : tensor<32x8xf32, #lowbit.trellis<streams = [1, 2], window = 12>>
+}
 // CHECK-LABEL: func.func @forward
 func.func @forward(%ids: tensor<?xi32>, %rows: tensor<?x2xi32>, %select: tensor<?xi32>) -> tensor<?x32xf32> {
   %table = lowbit.weight @embed : tensor<32x8xbf16>

@@ -4,7 +4,7 @@
 
 - With recipe `float` against transformers: max |difference| <= 1e-4 of max |logit|
   (expected_logits.npz of test/Import).
-- With every named recipe, and with an int8 cache and E4M3 row scales, against the
+- With named recipes, and with an int8 cache, E4M3 row scales and stacks of trellis codes, against the
   strict interpreter: equal to the bit, for every variant that this machine runs,
   one and two threads, and token by token instead of in one batch.
 """
@@ -27,7 +27,7 @@ from tool_case import write_model  # noqa: E402
 import lowbit  # noqa: E402
 
 BIN = pathlib.Path(os.environ["LOWBIT_BUILD"]) / "bin"
-RECIPES = ["float", "int8-g64", "int4-g64", "int3-g64", "int2-g64"]
+RECIPES = ["float", "int8-g64", "int4-g64", "int3-g64", "int2-g64", "trellis2"]
 # Every kind of scale, zero and group that the named recipes leave out.
 EXTRA = {"quantize": [
     {"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int4-g32-stored", "solver": "search"}},
@@ -35,6 +35,13 @@ EXTRA = {"quantize": [
     {"lowbit-quantize": {"roles": ["down"], "format": "int2-g32-e4m3-stored", "solver": "search"}},
     {"lowbit-quantize": {"format": "int8-row", "solver": "nearest"}},
     {"lowbit-set-cache": {"type": "i8"}}]}
+# Other rates and stacks of trellis codes, with both windows and activations.
+TRELLIS = {"quantize": [
+    {"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int8-g64", "solver": "search"}},
+    {"lowbit-quantize": {"roles": ["q", "k", "v"], "format": "trellis1.5", "solver": "viterbi", "activation": "i8"}},
+    {"lowbit-quantize": {"roles": ["down"], "format": "trellis3-fast", "solver": "viterbi"}},
+    {"lowbit-quantize": {"roles": ["o"], "format": "trellis0.5", "solver": "viterbi"}},
+    {"lowbit-quantize": {"format": "trellis1+1", "solver": "viterbi"}}]}
 SHARED = ROOT.parent / "shared/models/stories260K"
 
 
@@ -109,6 +116,7 @@ def main():
         with tempfile.TemporaryDirectory() as temporary:
             folder = pathlib.Path(temporary)
             (folder / "extra.json").write_text(json.dumps(EXTRA))
+            (folder / "trellis.json").write_text(json.dumps(TRELLIS))
             if name in tiny_models.MODELS:
                 (folder / "model").mkdir()
                 model, ids = write_model(name, folder / "model"), tiny_models.tokens(name)
@@ -121,7 +129,8 @@ def main():
                 continue
             (folder / "ids").write_text(" ".join(map(str, ids)))
             small = name in tiny_models.MODELS
-            recipes = ["float", folder / "extra.json"] if small else RECIPES + [folder / "extra.json"]
+            others = [folder / "extra.json", folder / "trellis.json"]
+            recipes = ["float"] + others if small else RECIPES + others
             for recipe in recipes:
                 artifact = compare_with_reference(tally, folder, model, name, str(recipe), ids)
                 if recipe != "float":

@@ -4,6 +4,10 @@
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g48" 2>&1 | FileCheck %s --check-prefix=GROUP
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64-half-stored" 2>&1 | FileCheck %s --check-prefix=TWICE
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=gptq" 2>&1 | FileCheck %s --check-prefix=SOLVER
+// RUN: not lowbit-opt %s --lowbit-quantize="format=trellis2 solver=search" 2>&1 | FileCheck %s --check-prefix=TRELLIS
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=viterbi" 2>&1 | FileCheck %s --check-prefix=VITERBI
+// RUN: not lowbit-opt %s --lowbit-quantize="format=trellis1+2 solver=viterbi" 2>&1 | FileCheck %s --check-prefix=ORDER
+// RUN: not lowbit-opt %s --lowbit-quantize="format=trellis5 solver=viterbi" 2>&1 | FileCheck %s --check-prefix=RATE
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=given" 2>&1 | FileCheck %s --check-prefix=GIVEN
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 file=x" 2>&1 | FileCheck %s --check-prefix=FILE
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 activation=f32" 2>&1 | FileCheck %s --check-prefix=ACTIVATION
@@ -18,7 +22,11 @@
 // BITS: format "int5-g64" is not possible: bits must be 2, 3, 4 or 8
 // GROUP: format "int4-g48" is not possible: group must be
 // TWICE: format "int4-g64-half-stored" is not known
-// SOLVER: solver "gptq" is not known, must be nearest, search or given
+// SOLVER: solver "gptq" is not known, must be nearest, search, viterbi or given
+// TRELLIS: solver "search" does not go with format trellis2: it is made by viterbi
+// VITERBI: solver "viterbi" does not go with format int4-g64: it is made by
+// ORDER: format "trellis1+2" is not possible: streams must be ordered by bits, most first
+// RATE: format "trellis5" is not known, must be
 // GIVEN: solver given needs a file: codes and scales are read from it
 // FILE: file "x" does not go with solver search: only solver given reads codes
 // ACTIVATION: activation f32 does not go with format int4-g64: integer weights are multiplied with integers

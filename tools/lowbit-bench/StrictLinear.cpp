@@ -84,8 +84,9 @@ std::vector<uint8_t *> Activations::arguments() const {
 
 namespace {
 
-float strictInteger(const StepTile &tile, int64_t row, float factor,
-                    const Activations &a, int64_t token) {
+/// `total` of Spec.md, section 3.
+float strictTotal(const StepTile &tile, int64_t row, const Activations &a,
+                  int64_t token) {
   int64_t columns = a.columns;
   const int16_t *steps = tile.steps.data() + row * columns;
   const float *scales = tile.scales.data() + row * tile.groups;
@@ -110,9 +111,20 @@ float strictInteger(const StepTile &tile, int64_t row, float factor,
     }
     total = total + partial;
   }
+  return total;
+}
+
+/// All parts of a tile and the token's scale.
+float strictSteps(const StepTile &tile, int64_t row, float factor,
+                  const Activations &a, int64_t token) {
+  float sum = strictTotal(tile, row, a, token);
+  if (tile.isRow)
+    sum = sum * tile.scales[static_cast<size_t>(row)];
+  for (const StepTile &part : tile.more)
+    sum = std::fma(strictTotal(part, row, a, token),
+                   part.scales[static_cast<size_t>(row)], sum);
   auto *tokenScales = reinterpret_cast<const float *>(a.scales.data());
-  float last = tokenScales[token] * (factor * tile.unit);
-  return tile.isRow ? (total * scales[0]) * last : total * last;
+  return sum * (tokenScales[token] * (factor * tile.unit));
 }
 
 float strictFloat(const float *weights, const float *x, int64_t columns) {
@@ -138,7 +150,7 @@ Status bench::strictTile(const WeightType &type, const uint8_t *bytes,
     if (auto defect = type.format->unpack(bytes, rows, columns, 0, tile))
       return Error{ExitCode::Internal, describe(*defect)};
     for (int64_t row = 0; row < rows; ++row)
-      y[row] = strictInteger(tile, row, factor, activations, token);
+      y[row] = strictSteps(tile, row, factor, activations, token);
     return std::nullopt;
   }
   auto count = static_cast<size_t>(rows * columns);

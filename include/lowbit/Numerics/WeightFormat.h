@@ -185,6 +185,12 @@ public:
   /// tensors cannot be one.
   virtual bool hasTensorFacts() const { return false; }
 
+  /// Whether a row can be decoded alone, as a table of embeddings must.
+  virtual bool hasSingleRows() const { return true; }
+  /// Mean squared error, relative, that the format has on Gaussian weights,
+  /// where it is made for weights that rotations have made so; else 0.
+  virtual double gaussianError() const { return 0; }
+
   /// Solvers that choose this format's codes, the default first; `given` where
   /// the format can be given.
   virtual std::vector<std::string> solvers() const = 0;

@@ -141,4 +141,122 @@ TEST(NumericsAgreement, EveryFormat) {
                           context);
 }
 
+//===----------------------------------------------------------------------===//
+// Trellis codes
+//===----------------------------------------------------------------------===//
+
+/// `@given` as the interpreter reads it.
+Result<WeightPtr> readTrellis(mlir::MLIRContext &context, TrellisAttr format,
+                              int64_t rows, int64_t columns,
+                              const std::vector<uint8_t> &bytes) {
+  context.loadDialect<LowbitDialect>();
+  mlir::OpBuilder builder(&context);
+  mlir::Location location = builder.getUnknownLoc();
+  mlir::OwningOpRef<mlir::ModuleOp> module = mlir::ModuleOp::create(location);
+  builder.setInsertionPointToEnd(module->getBody());
+  auto type = mlir::RankedTensorType::get({rows, columns}, builder.getF32Type(),
+                                          format);
+  ParameterOp::create(
+      builder, location, "given", type,
+      SourceAttr::get(&context, "file", "given", 0, int64_t(bytes.size())),
+      getDefaultLayout(type));
+  OneBuffer buffer(bytes);
+  return Interpreter(*module, buffer).parameter("given");
+}
+
+void expectEqual(const IntegerSteps &steps, const StepTile &tile,
+                 int64_t firstRow, int64_t count, int64_t columns) {
+  for (int64_t r = 0; r < count; ++r) {
+    ASSERT_EQ(steps.scales[firstRow + r], tile.scales[r]);
+    for (int64_t k = 0; k < columns; ++k)
+      ASSERT_EQ(steps.steps[(firstRow + r) * columns + k],
+                tile.steps[r * columns + k])
+          << firstRow + r << ", " << k;
+  }
+}
+
+/// Any bits are a code: random ones, until every window was seen, in every
+/// stack and with odd shapes.
+TEST(NumericsAgreement, EveryWindowOfATrellis) {
+  mlir::MLIRContext context;
+  context.loadDialect<LowbitDialect>();
+  std::mt19937 random(5);
+  const std::vector<std::vector<int64_t>> stacks = {{1},    {2},    {4},
+                                                    {1, 1}, {2, 4}, {1, 2, 4}};
+  for (const std::vector<int64_t> &streams : stacks)
+    for (int64_t window : {12, 10})
+      for (int64_t columns : {1, 7, 1022}) {
+        auto format = TrellisAttr::get(&context, streams, window);
+        FormatPtr stored = format.getWeightFormat();
+        int64_t tileRows = stored->tileRows(), rows = tileRows + 37;
+        TilePlaces places = *stored->places(rows, columns);
+        std::vector<uint8_t> bytes(places.tiles * places.tileBytes);
+        for (uint8_t &byte : bytes)
+          byte = uint8_t(random());
+        TrellisGeometry geometry =
+            *trellisGeometry(format.getFormat(), rows, columns);
+        std::vector<bool> seen(4096);
+        for (int64_t tile = 0; tile < places.tiles; ++tile) {
+          uint8_t *at = bytes.data() + tile * places.tileBytes;
+          for (const TrellisGeometry::Stream &stream : geometry.streams)
+            for (int64_t r = 0; r < tileRows; ++r)
+              at[stream.scales + 2 * r + 1] &= 0x3F; // finite, not signed
+          for (int64_t bit = 0; bit + 12 < geometry.strandBytes * 8; bit += 2) {
+            int value = 0;
+            for (int64_t i = 0; i < 12; ++i)
+              value |= (at[(bit + i) / 8] >> (bit + i) % 8 & 1) << i;
+            seen[value] = true;
+          }
+        }
+        if (columns > 1000)
+          EXPECT_EQ(std::count(seen.begin(), seen.end(), true), 4096);
+        Result<WeightPtr> read =
+            readTrellis(context, format, rows, columns, bytes);
+        ASSERT_TRUE(bool(read)) << read.error().message;
+        ASSERT_EQ((*read)->refinements.size() + 1, streams.size());
+        for (int64_t first = 0; first < rows; first += tileRows) {
+          StepTile tile;
+          int64_t count = std::min(tileRows, rows - first);
+          ASSERT_FALSE(
+              stored->unpack(bytes.data() + first / tileRows * places.tileBytes,
+                             count, columns, first, tile));
+          expectEqual(*(*read)->integers, tile, first, count, columns);
+          for (size_t i = 1; i < streams.size(); ++i)
+            expectEqual((*read)->refinements[i - 1], tile.more[i - 1], first,
+                        count, columns);
+          // And the values that both make of them.
+          std::vector<float> values(count * columns);
+          ASSERT_FALSE(
+              stored->decode(bytes.data() + first / tileRows * places.tileBytes,
+                             count, columns, first, {}, values.data()));
+          for (int64_t i = 0; i < count * columns; ++i)
+            ASSERT_EQ(values[i],
+                      (*read)->strictValue(first + i / columns, i % columns));
+        }
+      }
+}
+
+TEST(NumericsAgreement, RefusesBrokenTrellises) {
+  mlir::MLIRContext context;
+  context.loadDialect<LowbitDialect>();
+  auto format = TrellisAttr::get(&context, {1, 2}, 12);
+  TilePlaces places = *format.getWeightFormat()->places(130, 8);
+  std::vector<uint8_t> bytes(places.tiles * places.tileBytes);
+  ASSERT_TRUE(bool(readTrellis(context, format, 130, 8, bytes)));
+  bytes.pop_back();
+  Result<WeightPtr> shorter = readTrellis(context, format, 130, 8, bytes);
+  ASSERT_FALSE(bool(shorter));
+  EXPECT_NE(shorter.error().message.find("its format and shape need"),
+            std::string::npos);
+  bytes.push_back(0xFF); // the scale of the last row of the last tile
+  ASSERT_TRUE(bool(readTrellis(context, format, 130, 8, bytes)));
+  int64_t scales =
+      trellisGeometry(format.getFormat(), 130, 8)->streams[1].scales;
+  bytes[scales + 2 * 3 + 1] = 0x80;
+  Result<WeightPtr> negative = readTrellis(context, format, 130, 8, bytes);
+  ASSERT_FALSE(bool(negative));
+  EXPECT_NE(negative.error().message.find("row 3, stream 1"),
+            std::string::npos);
+}
+
 } // namespace
