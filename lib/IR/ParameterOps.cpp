@@ -109,8 +109,10 @@ LogicalResult QuantizeOp::verify() {
                          << result;
   // quantize_c3
   StringRef solver = getSolver();
-  if (solver != "nearest" && solver != "search" && solver != "given")
-    return emitOpError() << "knows the solvers nearest, search and given, not '"
+  if (solver != "nearest" && solver != "search" && solver != "gptq" &&
+      solver != "given")
+    return emitOpError() << "knows the solvers nearest, search, gptq and "
+                            "given, not '"
                          << solver << "'";
   return success();
 }
