@@ -66,39 +66,58 @@ std::optional<std::string> Profile::model() const {
   return std::nullopt;
 }
 
-const TensorEntry *Profile::find(const std::string &parameter) const {
-  std::string name = "h." + parameter;
-  if (const TensorEntry *entry = container.find(name))
-    return entry;
-  for (const auto &[key, target] : container.metadata())
-    if (key == name)
-      return container.find(target);
+const TensorEntry *
+Profile::find(const std::vector<std::string> &tensors) const {
+  for (const std::string &tensor : tensors) {
+    std::string name = "h." + tensor;
+    if (const TensorEntry *entry = container.find(name))
+      return entry;
+    for (const auto &[key, target] : container.metadata())
+      if (key == name)
+        return container.find(target);
+  }
   return nullptr;
 }
 
+Status Profile::checkColumns(const TensorEntry &entry, int64_t columns) const {
+  bool isVector = entry.shape.size() == 1;
+  auto wanted = static_cast<uint64_t>(columns);
+  if (entry.shape[0] == (isVector && isPacked ? triangle(wanted) : wanted))
+    return std::nullopt;
+  return badInput(container.file().name(), entry.name,
+                  "is " + entry.describe() + ", the linear has " +
+                      std::to_string(columns) + " columns" +
+                      (isVector && isPacked
+                           ? ", the triangle " +
+                                 std::to_string(triangle(wanted)) + " elements"
+                           : ""));
+}
+
+bool Profile::hasMoments(const std::vector<std::string> &tensors) const {
+  const TensorEntry *entry = find(tensors);
+  return entry && isFull(*entry);
+}
+
+bool Profile::hasFullMoments() const {
+  for (const TensorEntry &entry : container.entries())
+    if (entry.name.compare(0, 2, "h.") == 0 && isFull(entry))
+      return true;
+  return false;
+}
+
 Result<std::optional<std::vector<float>>>
-Profile::diagonal(const std::vector<std::string> &parameters,
+Profile::diagonal(const std::vector<std::string> &tensors,
                   int64_t columns) const {
-  const TensorEntry *entry = nullptr;
-  for (const std::string &parameter : parameters)
-    if ((entry = find(parameter)))
-      break;
+  const TensorEntry *entry = find(tensors);
   if (!entry)
     return std::optional<std::vector<float>>();
-  const std::string &path = container.file().name();
+  if (Status status = checkColumns(*entry, columns))
+    return *status;
   bool isVector = entry->shape.size() == 1;
-  auto wanted = static_cast<uint64_t>(columns);
-  if (entry->shape[0] != (isVector && isPacked ? triangle(wanted) : wanted))
-    return badInput(path, entry->name,
-                    "is " + entry->describe() + ", the linear has " +
-                        std::to_string(columns) + " columns" +
-                        (isVector && isPacked
-                             ? ", the triangle " +
-                                   std::to_string(triangle(wanted)) +
-                                   " elements"
-                             : ""));
   auto place = [&](uint64_t i) {
-    return !isVector ? i * (wanted + 1) : isPacked ? triangle(i + 1) - 1 : i;
+    return !isVector  ? i * (static_cast<uint64_t>(columns) + 1)
+           : isPacked ? triangle(i + 1) - 1
+                      : i;
   };
   Bytes bytes = container.bytes(*entry);
   std::vector<float> diagonal(columns);
@@ -106,10 +125,37 @@ Profile::diagonal(const std::vector<std::string> &parameters,
     std::memcpy(&diagonal[i], bytes.data + place(i) * sizeof(float),
                 sizeof(float));
     if (!isFiniteFloat(diagonal[i]) || diagonal[i] < 0)
-      return badInput(path, entry->name,
+      return badInput(container.file().name(), entry->name,
                       "element " + std::to_string(i) + " of the diagonal is " +
                           std::to_string(diagonal[i]) +
                           ", must be finite and not negative");
   }
   return std::optional<std::vector<float>>(std::move(diagonal));
+}
+
+Result<std::optional<std::vector<float>>>
+Profile::moments(const std::vector<std::string> &tensors,
+                 int64_t columns) const {
+  const TensorEntry *entry = find(tensors);
+  if (!entry || !isFull(*entry))
+    return std::optional<std::vector<float>>();
+  if (Status status = checkColumns(*entry, columns))
+    return *status;
+  const uint8_t *bytes = container.bytes(*entry).data;
+  bool isSquare = entry->shape.size() == 2;
+  std::vector<float> moments(triangle(columns));
+  for (int64_t i = 0; i < columns; ++i) {
+    float *row = moments.data() + triangle(i);
+    std::memcpy(row,
+                bytes + sizeof(float) * (isSquare ? i * columns : triangle(i)),
+                sizeof(float) * (i + 1));
+    for (int64_t j = 0; j <= i; ++j)
+      if (!isFiniteFloat(row[j]) || (i == j && row[j] < 0))
+        return badInput(container.file().name(), entry->name,
+                        "element [" + std::to_string(i) + ", " +
+                            std::to_string(j) + "] is " +
+                            std::to_string(row[j]) + ", must be finite" +
+                            (i == j ? " and not negative" : ""));
+  }
+  return std::optional<std::vector<float>>(std::move(moments));
 }

@@ -109,9 +109,10 @@ LogicalResult QuantizeOp::verify() {
                          << result;
   // quantize_c3
   StringRef solver = getSolver();
-  if (solver != "nearest" && solver != "search" && solver != "viterbi" &&
-      solver != "given")
-    return emitOpError() << "knows the solvers nearest, search, viterbi and "
+  if (solver != "nearest" && solver != "search" && solver != "gptq" &&
+      solver != "viterbi" && solver != "given")
+    return emitOpError() << "knows the solvers nearest, search, gptq, viterbi "
+                            "and "
                             "given, not '"
                          << solver << "'";
   return success();

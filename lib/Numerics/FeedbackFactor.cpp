@@ -164,6 +164,16 @@ FeedbackOrder activationOrder(const MomentsView &h, int64_t step) {
   return makeOrder(h.columns, step, blocks);
 }
 
+FeedbackFactor FeedbackFactor::identity(FeedbackOrder order) {
+  FeedbackFactor result;
+  result.roundingOrder = std::move(order);
+  int64_t columns = result.columns();
+  result.elements.assign(static_cast<size_t>(columns * (columns + 1) / 2), 0);
+  for (int64_t k = 0; k < columns; ++k)
+    result.elements[k * (k + 1) / 2 + k] = 1.0f;
+  return result;
+}
+
 std::optional<Defect> FeedbackFactor::compute(const MomentsView &h,
                                               FeedbackOrder order, double damp,
                                               const ParallelLoop &loop,

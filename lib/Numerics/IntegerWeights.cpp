@@ -2,6 +2,7 @@
 #include "lowbit/Numerics/IntegerFormat.h"
 
 #include "FormatFamily.h"
+#include "lowbit/Numerics/Gptq.h"
 #include "lowbit/Numerics/IntegerTile.h"
 #include "lowbit/Numerics/Packing.h"
 #include "lowbit/Numerics/Solver.h"
@@ -17,11 +18,13 @@ class IntegerEncoder final : public TileEncoder {
 public:
   IntegerEncoder(const IntegerFormat &format, int64_t columns,
                  const EncoderOptions &options)
-      : solver(format, columns,
-               options.solver == "search" ? SolverKind::Search
-                                          : SolverKind::Nearest,
-               options.importance, options.path),
-        importance(options.importance), path(options.path) {}
+      : solver(format, columns, kindOf(options.solver), options.importance,
+               options.path),
+        importance(options.importance), path(options.path) {
+    if (options.solver == "gptq")
+      gptq.emplace(format, kindOf(options.scales), options.importance,
+                   *options.factor, options.path);
+  }
 
   std::optional<Defect> scan(const TileInput &input,
                              TensorScan &scan) override {
@@ -33,7 +36,9 @@ public:
 
   std::optional<Defect> encode(const TileInput &input, const TensorFacts &facts,
                                uint8_t *bytes, ErrorSums &sums) override {
-    if (std::optional<Defect> defect = solver.solve(input, facts.factor, tile))
+    if (std::optional<Defect> defect =
+            gptq ? gptq->solve(input, facts.factor, tile)
+                 : solver.solve(input, facts.factor, tile))
       return defect;
     packTile(tile, bytes);
     sums.add(measureError(tile, input, importance, path));
@@ -41,7 +46,12 @@ public:
   }
 
 private:
+  static SolverKind kindOf(const std::string &name) {
+    return name == "search" ? SolverKind::Search : SolverKind::Nearest;
+  }
+
   TileSolver solver;
+  std::optional<GptqSolver> gptq;
   const float *importance;
   CodePath path;
   IntegerTile tile;
@@ -66,7 +76,10 @@ public:
   }
   bool hasTensorFacts() const override { return format.hasFactor(); }
   std::vector<std::string> solvers() const override {
-    return {"search", "nearest", "given"};
+    return {"search", "nearest", "gptq", "given"};
+  }
+  bool usesFeedback(const std::string &solver) const override {
+    return solver == "gptq";
   }
   bool needsScan() const override { return format.hasFactor(); }
   TensorFacts facts(const TensorScan &scan) const override {
@@ -135,9 +148,11 @@ std::optional<TilePlaces> IntegerWeights::places(int64_t rows,
 }
 
 int64_t IntegerWeights::encoderBytes(int64_t columns) const {
-  // Codes, scales as bits and numbers, zero points; three rows of the solver.
+  // Codes, scales as bits and numbers, zero points, grids; three rows of the
+  // solver; for error feedback rows and their errors in lanes.
   int64_t groups = columns / groupColumns(format, columns) + 1;
-  return lowbit::tileRows * (columns + groups * 7) + 3 * columns * 4;
+  return lowbit::tileRows * (columns + groups * 64) + 3 * columns * 4 +
+         2 * lowbit::tileRows * columns * 4;
 }
 
 std::vector<GivenTensor> IntegerWeights::givenTensors(int64_t columns) const {

@@ -2,11 +2,18 @@
 #include "lowbit/Numerics/WeightFormat.h"
 
 #include "FormatFamily.h"
+#include "lowbit/Numerics/ErrorFeedback.h"
 
 #include <algorithm>
 #include <cassert>
 
 namespace lowbit {
+
+FeedbackOrder WeightFormat::feedbackOrder(const MomentsView &h,
+                                          const EncoderOptions &options) const {
+  return options.order == "activation" ? activationOrder(h, 1)
+                                       : columnOrder(h.columns, 1);
+}
 
 TileEncoder::~TileEncoder() = default;
 WeightFormat::~WeightFormat() = default;

@@ -3,8 +3,10 @@
 #include "lowbit/Pipelines/Compile.h"
 #include "CompileInput.h"
 #include "PlanTarget.h"
+#include "Sequential.h"
 #include "WriteArtifact.h"
 #include "WriteWeights.h"
+#include "lowbit/Analysis/Profile.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Runtime/Trust.h"
 #include "lowbit/Target/EmitObject.h"
@@ -23,6 +25,7 @@
 #include <chrono>
 #include <cinttypes>
 #include <cstdio>
+#include <map>
 #include <sys/resource.h>
 
 using namespace lowbit;
@@ -94,6 +97,7 @@ public:
 
 private:
   Status checkOptions();
+  Status checkCalibration();
   Status openOutput();
   Status load();
   Result<Recipe> chooseRecipe();
@@ -106,6 +110,7 @@ private:
   Result<std::string> emitMaterialized();
   Result<std::string> emitPlanned();
   Result<std::string> emitArtifact();
+  std::string describeSolvers() const;
   Result<std::string> describeDryRun(const ArtifactLayout &layout,
                                      const Manifest &manifest);
   Status dump(mlir::ModuleOp module, llvm::StringRef name);
@@ -124,6 +129,9 @@ private:
   std::optional<InputFiles> files;
   std::optional<FolderBytes> bytes;
   std::optional<Profile> profile;
+  /// The module before and after quantization, for a sequential calibration.
+  SequentialModules modules;
+  std::unique_ptr<SequentialCalibration> sequential;
   std::optional<Materializer> materializer;
   std::vector<TargetOutput> targets;
 };
@@ -153,6 +161,36 @@ Status Compilation::checkOptions() {
   return std::nullopt;
 }
 
+/// Whether the options of calibration go together.
+Status Compilation::checkCalibration() {
+  auto usage = [](const std::string &text) {
+    return Error{ExitCode::Usage, text};
+  };
+  const std::string &kind = options.calibration;
+  if (!kind.empty() && kind != "one-shot" && kind != "sequential")
+    return usage("--calibration: " + quoted(kind) +
+                 " is not known, must be one-shot or sequential");
+  bool hasText = !options.calibrationText.empty();
+  if (kind == "sequential" && !hasText)
+    return usage("--calibration=sequential needs --calibration-text");
+  if (kind == "one-shot" && hasText)
+    return usage("--calibration-text does not go with --calibration=one-shot: "
+                 "that reads a profile (lowbit-calibrate makes one of a text)");
+  if (!hasText && (options.calibrationTokens || options.calibrationContext))
+    return usage(std::string(options.calibrationTokens
+                                 ? "--calibration-tokens"
+                                 : "--calibration-context") +
+                 " needs --calibration-text");
+  if (hasText && !options.profile.empty())
+    return usage("--profile does not go with a sequential calibration, which "
+                 "measures for itself");
+  if (hasText && options.emit != Stage::Artifact &&
+      options.emit != Stage::Materialized)
+    return usage("--calibration-text does not go with --emit=" +
+                 stageName(options.emit).str() + ": it has no weights");
+  return std::nullopt;
+}
+
 Status Compilation::openOutput() {
   if (options.dryRun)
     return std::nullopt;
@@ -171,6 +209,12 @@ Status Compilation::load() {
   if (!loaded)
     return loaded.error();
   input = std::move(*loaded);
+  if (!options.profile.empty()) {
+    Result<Profile> opened = Profile::open(options.profile);
+    if (!opened)
+      return opened.error();
+    profile.emplace(std::move(*opened));
+  }
   for (const std::string &note : input.notes)
     progress.note(note);
   if (input.stage > options.emit)
@@ -182,6 +226,12 @@ Status Compilation::load() {
     return Error{ExitCode::Usage,
                  "--profile does not go with a module at stage " +
                      stageName(input.stage).str() + ": its weights are packed"};
+  if (isSequential(options) && input.stage > Stage::Transformed)
+    return Error{ExitCode::Usage,
+                 "a sequential calibration needs the model before it is "
+                 "quantized, " +
+                     quoted(options.input) + " is at stage " +
+                     stageName(input.stage).str()};
   return std::nullopt;
 }
 
@@ -197,7 +247,9 @@ Result<Recipe> Compilation::chooseRecipe() {
     Result<Recipe> read =
         options.recipe.empty()
             ? parseRecipe(stored, "recipe of " + options.input)
-            : readRecipe(options.recipe);
+            : readRecipe(options.recipe,
+                         isSequential(options) ||
+                             (profile && profile->hasFullMoments()));
     if (!read)
       return read.error();
     recipe = std::move(*read);
@@ -233,12 +285,18 @@ Status Compilation::transform() {
                      stageName(input.stage).str() + ": that is decided"};
   }
   Stage last = std::min(options.emit, Stage::LaidOut);
+  if (isSequential(options) && input.stage == Stage::Transformed)
+    modules.transformed = module.clone();
   for (Stage stage = input.stage; stage < last;) {
     Stage next = static_cast<Stage>(static_cast<int>(stage) + 1);
     if (Status status =
             runPipeline(module, makePipeline(recipe, stage, next, true)))
       return status;
     stage = next;
+    if (isSequential(options) && stage == Stage::Transformed)
+      modules.transformed = module.clone();
+    if (isSequential(options) && stage == Stage::Quantized)
+      modules.quantized = module.clone();
     if (Status status = dump(module, stageName(stage)))
       return status;
   }
@@ -253,24 +311,30 @@ Status Compilation::prepareWeights() {
   files.emplace(std::move(*read));
   progress.end();
   bytes.emplace(input.weightFolders);
-  if (!options.profile.empty()) {
-    Result<Profile> opened = Profile::open(options.profile);
-    if (!opened)
-      return opened.error();
-    profile.emplace(std::move(*opened));
+  if (profile)
     if (Status status = checkProfile())
       return status;
-  }
   MaterializeOptions how;
   how.jobs = options.jobs;
   how.allowNonfinite = options.allowNonfinite;
-  how.profile = profile ? &*profile : nullptr;
+  how.statistics = profile ? &*profile : nullptr;
   how.stop = options.stop;
+  if (isSequential(options)) {
+    Result<ManifestModel> model = readModelFacts(*input.module, options);
+    if (!model)
+      return model.error();
+    auto opened = SequentialCalibration::create(
+        std::move(modules), *bytes, *model, files->tokenizer(), options);
+    if (!opened)
+      return opened.error();
+    sequential = std::move(*opened);
+    how.statistics = &sequential->statistics();
+  }
   auto made = Materializer::create(*input.module, *bytes, how);
   if (!made)
     return made.error();
   materializer.emplace(std::move(*made));
-  return std::nullopt;
+  return sequential ? sequential->check(*materializer) : std::nullopt;
 }
 
 /// A profile of another model weighs columns by what they do not carry.
@@ -379,7 +443,7 @@ Result<std::string> Compilation::emitMaterialized() {
   WeightTarget target{*file, container, 0, makeFingerprint(container, ""),
                       options.resume};
   Result<std::vector<LedgerEntry>> ledger =
-      writeWeights(*materializer, target, progress);
+      writeWeights(*materializer, target, progress, sequential.get());
   if (!ledger)
     return ledger.error();
   if (Status status = files->checkUnchanged())
@@ -433,6 +497,7 @@ Fingerprint Compilation::makeFingerprint(const Container &container,
           {"inputs", digest(inputs)},
           {"module", digest(print(*input.module))},
           {"profile", options.profile.empty() ? "none" : "used"},
+          {"calibration", sequential ? sequential->describe() : "one-shot"},
           {"nonfinite", options.allowNonfinite ? "allowed" : "refused"},
           {"layout", digest(container.header())},
           {"contents", digest(contents)}};
@@ -456,11 +521,36 @@ std::string describeBits(const Manifest &manifest) {
          std::to_string(manifest.parameters) + " parameters)\n";
 }
 
+/// Weights by format and solver, and what the solvers know of inputs.
+std::string Compilation::describeSolvers() const {
+  std::map<std::string, int64_t> weights;
+  for (size_t i = 0; i < materializer->parameters().size(); ++i) {
+    const LedgerEntry &entry = materializer->description(i);
+    if (entry.columns > 1)
+      weights[entry.format + " by " + entry.solver] +=
+          entry.rows * entry.columns;
+  }
+  std::string text = "calibration: ";
+  if (sequential)
+    text += sequential->describe();
+  else if (profile)
+    text += profile->hasFullMoments() ? "profile, full moments"
+                                      : "profile, diagonal moments";
+  else
+    text += "none";
+  text += "\n";
+  for (const auto &[what, count] : weights)
+    text += what + ": " + std::to_string(count) + " weights\n";
+  return text;
+}
+
 Result<std::string> Compilation::describeDryRun(const ArtifactLayout &layout,
                                                 const Manifest &manifest) {
   Result<double> packing = materializer->estimateSeconds(0.5);
   if (!packing)
     return packing.error();
+  if (sequential)
+    *packing += sequential->estimateSeconds();
   // Writing and digests go at about 1 GB/s.
   double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
@@ -469,12 +559,13 @@ Result<std::string> Compilation::describeDryRun(const ArtifactLayout &layout,
   struct rusage children;
   getrusage(RUSAGE_CHILDREN, &children);
   int64_t memory =
-      std::max<int64_t>(anonymousMemory() + materializer->peakMemory(),
+      std::max<int64_t>(anonymousMemory() + materializer->peakMemory() +
+                            (sequential ? sequential->peakMemory() : 0),
                         int64_t(children.ru_maxrss) * 1024);
   return "output: " + std::to_string(layout.container.fileBytes()) +
          " bytes\npeak memory: " + std::to_string(memory) +
          " bytes\nestimated time: " + number("%.1f", seconds) + " s\n" +
-         describeBits(manifest);
+         describeBits(manifest) + describeSolvers();
 }
 
 Result<std::string> Compilation::emitArtifact() {
@@ -499,7 +590,7 @@ Result<std::string> Compilation::emitArtifact() {
                       makeFingerprint(layout->container, contents),
                       options.resume};
   Result<std::vector<LedgerEntry>> ledger =
-      writeWeights(*materializer, target, progress);
+      writeWeights(*materializer, target, progress, sequential.get());
   if (!ledger)
     return ledger.error();
   if (Status status = files->checkUnchanged())
@@ -523,8 +614,9 @@ Result<std::string> Compilation::emitArtifact() {
 }
 
 Result<std::string> Compilation::run() {
-  for (auto step : {&Compilation::checkOptions, &Compilation::openOutput,
-                    &Compilation::load, &Compilation::transform})
+  for (auto step :
+       {&Compilation::checkOptions, &Compilation::checkCalibration,
+        &Compilation::openOutput, &Compilation::load, &Compilation::transform})
     if (Status status = (this->*step)())
       return *status;
   switch (options.emit) {

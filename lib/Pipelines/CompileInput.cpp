@@ -168,7 +168,8 @@ Result<InputFiles> InputFiles::read(const CompileInput &input,
   std::sort(names.begin(), names.end());
 
   InputFiles result;
-  if (options.emit == Stage::Artifact || !options.profile.empty())
+  if (options.emit == Stage::Artifact || !options.profile.empty() ||
+      isSequential(options))
     if (Status status = result.addModelFiles(input.modelFolder))
       return *status;
   for (const std::string &name : names) {
@@ -185,8 +186,9 @@ Result<InputFiles> InputFiles::read(const CompileInput &input,
   }
   result.modelFiles = result.inputs.size();
   std::vector<std::string> paths = getGivenFiles(module);
-  if (!options.profile.empty())
-    paths.push_back(options.profile);
+  for (const std::string &path : {options.profile, options.calibrationText})
+    if (!path.empty())
+      paths.push_back(path);
   for (const std::string &path : paths) // Names only: no path is in an output.
     if (Status status = result.add(MappedFile::open(path),
                                    llvm::sys::path::filename(path).str()))

@@ -25,22 +25,23 @@ constexpr JsonLimits recipeLimits{uint64_t(1) << 20};
 /// head of 8 bits, KV cache f16.
 struct NamedRecipe {
   llvm::StringLiteral name;
-  /// Of the linears.
+  /// Of the linears; the solver without and with second moments of inputs.
   llvm::StringLiteral format;
   llvm::StringLiteral solver;
+  llvm::StringLiteral calibratedSolver;
 };
 
 /// Offset and solver of each width are those with the lower perplexity on two
 /// texts (docs/Measurements.md): at 2 bits the search clips what the model
 /// needs.
 constexpr NamedRecipe namedRecipes[] = {
-    {"int8-g64", "int8-g64", "search"},
-    {"int4-g64", "int4-g64-half", "search"},
-    {"int3-g64", "int3-g64-half", "search"},
-    {"int2-g64", "int2-g64-half", "nearest"},
-    {"trellis2", "trellis2", "viterbi"},
-    {"trellis1", "trellis1", "viterbi"},
-    {"trellis0.5", "trellis0.5", "viterbi"},
+    {"int8-g64", "int8-g64", "search", "search"},
+    {"int4-g64", "int4-g64-half", "search", "search"},
+    {"int3-g64", "int3-g64-half", "search", "gptq"},
+    {"int2-g64", "int2-g64-half", "nearest", "gptq"},
+    {"trellis2", "trellis2", "viterbi", "viterbi"},
+    {"trellis1", "trellis1", "viterbi", "viterbi"},
+    {"trellis0.5", "trellis0.5", "viterbi", "viterbi"},
 };
 
 constexpr llvm::StringLiteral floatRecipe = R"({
@@ -51,7 +52,7 @@ constexpr llvm::StringLiteral floatRecipe = R"({
 constexpr llvm::StringLiteral byteActivations = "-a8";
 
 /// The recipe of a name as text; nothing where there is none of that name.
-std::optional<std::string> namedRecipeText(StringRef name) {
+std::optional<std::string> namedRecipeText(StringRef name, bool hasMoments) {
   if (name == "float")
     return floatRecipe.str();
   StringRef activation = name.consume_back(byteActivations) ? "i8" : "i16";
@@ -63,7 +64,9 @@ std::optional<std::string> namedRecipeText(StringRef name) {
 {{"lowbit-quantize": {{"roles": ["embedding", "head"], "format": "int8-g64", "solver": "search", "activation": "{2}"}},
 {{"lowbit-quantize": {{"format": "{0}", "solver": "{1}", "activation": "{2}"}},
 {{"lowbit-set-cache": {{"type": "f16"}}]})",
-                 recipe.format, recipe.solver, activation)
+                 recipe.format,
+                 hasMoments ? recipe.calibratedSolver : recipe.solver,
+                 activation)
           .str();
   return std::nullopt;
 }
@@ -215,8 +218,9 @@ Result<Recipe> lowbit::parseRecipe(StringRef text, const std::string &name) {
   return recipe;
 }
 
-Result<Recipe> lowbit::readRecipe(const std::string &nameOrPath) {
-  if (std::optional<std::string> text = namedRecipeText(nameOrPath))
+Result<Recipe> lowbit::readRecipe(const std::string &nameOrPath,
+                                  bool hasMoments) {
+  if (std::optional<std::string> text = namedRecipeText(nameOrPath, hasMoments))
     return parseRecipe(*text, nameOrPath);
   bool looksLikePath = StringRef(nameOrPath).contains('/') ||
                        StringRef(nameOrPath).contains('.');

@@ -1,6 +1,7 @@
 //===- WriteWeights.cpp - Weights into their places in a file -------------===//
 
 #include "WriteWeights.h"
+#include "Sequential.h"
 
 using namespace lowbit;
 
@@ -10,7 +11,7 @@ namespace {
 class FileSink : public WeightSink {
 public:
   FileSink(const WeightTarget &target, uint8_t *mapped, Journal &journal,
-           std::vector<std::optional<LedgerEntry>> &entries, Progress &progress)
+           std::vector<std::optional<LedgerEntry>> &entries, Progress *progress)
       : target(target), mapped(mapped), journal(journal), entries(entries),
         progress(progress) {}
 
@@ -24,14 +25,18 @@ public:
     entries[index] = std::move(entry);
     return std::nullopt;
   }
-  void progressed(int64_t weights) override { progress.advance(weights); }
+  void progressed(int64_t weights) override {
+    if (progress)
+      progress->advance(weights);
+  }
 
 private:
   const WeightTarget &target;
   uint8_t *mapped;
   Journal &journal;
   std::vector<std::optional<LedgerEntry>> &entries;
-  Progress &progress;
+  /// Null where weights are not what the bar counts.
+  Progress *progress;
 };
 
 /// The journal of an interrupted run, where it is of this job and its file has
@@ -51,7 +56,7 @@ Result<Journal> openJournal(const WeightTarget &target, bool sameSize) {
 
 Result<std::vector<LedgerEntry>>
 lowbit::writeWeights(Materializer &materializer, WeightTarget &target,
-                     Progress &progress) {
+                     Progress &progress, SequentialCalibration *sequential) {
   const Container &container = target.container;
   bool sameSize = target.file.size() == container.fileBytes();
   Result<Journal> journal = openJournal(target, sameSize);
@@ -89,15 +94,20 @@ lowbit::writeWeights(Materializer &materializer, WeightTarget &target,
       done[i] = true;
       kept += entries[i]->rows * entries[i]->columns;
     }
-  progress.begin("packing weights", materializer.weights());
+  if (!sequential)
+    progress.begin("packing weights", materializer.weights());
   if (kept > 0) {
     progress.note("resumed: " + std::to_string(kept) + " of " +
                   std::to_string(materializer.weights()) +
                   " weights are packed already");
-    progress.advance(kept);
+    if (!sequential)
+      progress.advance(kept);
   }
-  FileSink sink(target, *mapped, *journal, entries, progress);
-  Status status = materializer.run(sink, done);
+  FileSink sink(target, *mapped, *journal, entries,
+                sequential ? nullptr : &progress);
+  Status status = sequential
+                      ? sequential->run(materializer, sink, done, progress)
+                      : materializer.run(sink, done);
   progress.end();
   if (status)
     return giveUp(*status);

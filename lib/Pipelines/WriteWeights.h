@@ -10,6 +10,8 @@
 
 namespace lowbit {
 
+class SequentialCalibration;
+
 /// A file that is about to be filled.
 struct WeightTarget {
   OutputFile &file;
@@ -22,12 +24,13 @@ struct WeightTarget {
 };
 
 /// Reserves the file, writes header and known tensors, and makes the weights,
-/// or those that an interrupted run has not made. Returns the ledger. A run
-/// that is stopped leaves file and journal for a later one (exit 75); any other
-/// error leaves no journal.
-Result<std::vector<LedgerEntry>> writeWeights(Materializer &materializer,
-                                              WeightTarget &target,
-                                              Progress &progress);
+/// or those that an interrupted run has not made: all at once, or block by
+/// block with `sequential`. Returns the ledger. A run that is stopped leaves
+/// file and journal for a later one (exit 75); any other error leaves no
+/// journal.
+Result<std::vector<LedgerEntry>>
+writeWeights(Materializer &materializer, WeightTarget &target,
+             Progress &progress, SequentialCalibration *sequential);
 
 } // namespace lowbit
 

@@ -32,6 +32,35 @@ static Status checkSolver(const WeightFormat &format,
                format.name() + ": " + format.whyNoSolver(solver));
 }
 
+/// The options of error feedback.
+static Status checkFeedbackChoice(const QuantizeChoice &choice) {
+  QuantizeChoice unchanged;
+  if (choice.solver != "gptq") {
+    auto refuse = [&](const char *option) {
+      return usage(std::string("option ") + option +
+                   " does not go with solver " + choice.solver +
+                   ": only solver gptq feeds errors back");
+    };
+    if (choice.order != unchanged.order)
+      return refuse("order");
+    if (choice.scales != unchanged.scales)
+      return refuse("scales");
+    if (choice.damp != unchanged.damp)
+      return refuse("damp");
+    return std::nullopt;
+  }
+  if (choice.order != "activation" && choice.order != "columns")
+    return usage("order " + quoted(choice.order) +
+                 " is not known, must be activation or columns");
+  if (choice.scales != "search" && choice.scales != "nearest")
+    return usage("scales " + quoted(choice.scales) +
+                 " is not known, must be search or nearest");
+  if (!(choice.damp >= 0 && choice.damp <= 10))
+    return usage("damp " + std::to_string(choice.damp) +
+                 " must be from 0 to 10");
+  return std::nullopt;
+}
+
 Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
   for (const std::string &role : choice.roles)
     if (!parseRole(role))
@@ -44,9 +73,11 @@ Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
   if (!format)
     return format.error();
   if (choice.solver != "nearest" && choice.solver != "search" &&
-      choice.solver != "viterbi" && choice.solver != "given")
-    return usage("solver " + quoted(choice.solver) +
-                 " is not known, must be nearest, search, viterbi or given");
+      choice.solver != "gptq" && choice.solver != "viterbi" &&
+      choice.solver != "given")
+    return usage(
+        "solver " + quoted(choice.solver) +
+        " is not known, must be nearest, search, gptq, viterbi or given");
   if (Status status = checkSolver(**format, choice.solver))
     return status;
   if (choice.solver == "given" && choice.file.empty())
@@ -55,6 +86,8 @@ Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
   if (choice.solver != "given" && !choice.file.empty())
     return usage("file " + quoted(choice.file) + " does not go with solver " +
                  choice.solver + ": only solver given reads codes");
+  if (Status status = checkFeedbackChoice(choice))
+    return status;
   if (choice.activation == "f32")
     return usage("activation f32 does not go with format " + choice.format +
                  ": integer weights are multiplied with integers, i16 or i8");

@@ -37,14 +37,14 @@ struct InsertObservers
       function.walk([&](Operation *op) {
         if (auto linear = dyn_cast<LinearOp>(op))
           readers[linear.getInput()].push_back(linear);
-        else if (auto attention = dyn_cast<AttentionOp>(op))
-          attentions.push_back(attention);
+        else if (auto reader = dyn_cast<AttentionOp>(op); reader && attention)
+          attentions.push_back(reader);
       });
       for (auto &[input, linears] : readers)
         if (failed(observeInput(input, linears)))
           return signalPassFailure();
-      for (AttentionOp attention : attentions)
-        if (failed(observeAttention(attention)))
+      for (AttentionOp reader : attentions)
+        if (failed(observeAttention(reader)))
           return signalPassFailure();
     }
   }

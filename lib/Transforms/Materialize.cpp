@@ -1,6 +1,7 @@
 //===- Materialize.cpp - The one writer of weight bytes -------------------===//
 
 #include "lowbit/Transforms/Materialize.h"
+#include "SharedLoop.h"
 #include "WeightJob.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Numerics/FloatLayout.h"
@@ -113,16 +114,18 @@ void lowbit::replaceByBytes(mlir::ModuleOp module, llvm::StringRef file,
 
 namespace {
 
-/// A block of a job to scan or to pack.
+/// A job to prepare, or a block of it to scan or to pack.
 struct Task {
+  enum class Kind : uint8_t { Prepare, Scan, Pack };
   WeightJob *job;
   size_t parameter;
   int64_t block;
-  bool isScan;
+  Kind kind;
 };
 
 /// The tasks of one run and how far it is. Tasks are handed out in order, so
-/// that a pack task may wait for the scans of its tensor: they run already.
+/// that a task may wait for the preparation of its tensor, or a pack task for
+/// its scans: they run already. Who waits for a preparation helps with it.
 class Run {
 public:
   Run(const MaterializeOptions &options, WeightSink &sink)
@@ -132,10 +135,13 @@ public:
     job.results.assign(job.blocks, {});
     job.scansLeft = job.needsScan() ? job.blocks : 0;
     job.packsLeft = job.blocks;
+    job.prepared = !job.needsStatistics();
+    if (job.needsStatistics())
+      tasks.push_back({&job, parameter, 0, Task::Kind::Prepare});
     for (int64_t block = 0; job.needsScan() && block < job.blocks; ++block)
-      tasks.push_back({&job, parameter, block, true});
+      tasks.push_back({&job, parameter, block, Task::Kind::Scan});
     for (int64_t block = 0; block < job.blocks; ++block)
-      tasks.push_back({&job, parameter, block, false});
+      tasks.push_back({&job, parameter, block, Task::Kind::Pack});
   }
 
   /// Works until nothing is left; one call on each thread.
@@ -148,7 +154,7 @@ public:
       if (options.stop && options.stop->load(std::memory_order_relaxed))
         return fail(index, Error{ExitCode::Stopped, "stopped"});
       Task &task = tasks[index];
-      Status status = task.isScan ? scan(task, packer) : pack(task, packer);
+      Status status = perform(task, packer);
       if (status)
         fail(index, *status);
     }
@@ -157,6 +163,32 @@ public:
   Status result() const { return error; }
 
 private:
+  Status perform(Task &task, TilePacker &packer) {
+    WeightJob &job = *task.job;
+    if (task.kind == Task::Kind::Prepare)
+      return prepare(job);
+    if (!job.prepared)
+      preparing.help([&] { return job.prepared || failed; });
+    if (!job.prepared)
+      return std::nullopt; // Something else failed.
+    return task.kind == Task::Kind::Scan ? scan(task, packer)
+                                         : pack(task, packer);
+  }
+
+  Status prepare(WeightJob &job) {
+    // One at a time: the loop has one leader, and memory holds one.
+    std::lock_guard<std::mutex> lock(leading);
+    Status status = job.prepare(
+        [&](int64_t count, const std::function<void(int64_t)> &body) {
+          preparing.run(count, body);
+        });
+    if (status)
+      return status;
+    job.prepared = true;
+    preparing.wake();
+    return std::nullopt;
+  }
+
   Status scan(Task &task, TilePacker &packer) {
     WeightJob &job = *task.job;
     if (Status status = packer.scan(job, task.block))
@@ -189,7 +221,9 @@ private:
     if (job.kind == WeightJob::Kind::Encoded)
       job.format->writeTrailer(job.facts, out + job.places.trailer());
     std::lock_guard<std::mutex> lock(finishing);
-    return sink.finished(task.parameter, finish(job));
+    LedgerEntry entry = finish(job);
+    job.statistics.reset();
+    return sink.finished(task.parameter, std::move(entry));
   }
 
   /// The ledger's record: sums of the blocks from the top down.
@@ -206,7 +240,7 @@ private:
     };
     if (job.kind != WeightJob::Kind::Copied)
       entry.weightError = ratio(sums.error, sums.energy);
-    if (job.importance)
+    if (job.importance())
       entry.outputError = ratio(sums.weightedError, sums.weightedEnergy);
     return entry;
   }
@@ -222,6 +256,7 @@ private:
     }
     failed = true;
     scanned.notify_all();
+    preparing.wake();
   }
 
   const MaterializeOptions &options;
@@ -229,7 +264,8 @@ private:
   std::vector<Task> tasks;
   std::atomic<size_t> next{0};
   std::atomic<bool> failed{false};
-  std::mutex mutex, finishing;
+  std::mutex mutex, finishing, leading;
+  SharedLoop preparing;
   std::condition_variable scanned;
   Status error;
   size_t errorTask = 0;
@@ -265,6 +301,15 @@ Result<Materializer> Materializer::create(mlir::ModuleOp module,
     materializer.jobs.push_back(std::move(*job));
   }
   return materializer;
+}
+
+const LedgerEntry &Materializer::description(size_t index) const {
+  return jobs[index]->entry;
+}
+
+bool Materializer::needsMoments(size_t index) const {
+  const WeightJob &job = *jobs[index];
+  return job.format && job.format->usesFeedback(job.entry.solver);
 }
 
 int64_t Materializer::weights() const {
@@ -307,7 +352,13 @@ Result<double> Materializer::estimateSeconds(double budget) const {
       sample = job.get();
   }
   double total = 0;
+  for (const std::unique_ptr<WeightJob> &job : jobs)
+    if (job->needsStatistics())
+      total += JobStatistics::factorSeconds(job->request);
   for (auto &[kind, job] : samples) {
+    // How long a solver takes does not depend on what the moments are.
+    if (job->format && job->format->usesFeedback(job->entry.solver))
+      job->statistics.emplace(JobStatistics::placeholder(job->request));
     TilePacker packer;
     std::vector<uint8_t> out(job->places.tileBytes);
     BlockResult ignored;
@@ -325,12 +376,13 @@ Result<double> Materializer::estimateSeconds(double budget) const {
     double weightsDone = static_cast<double>(tile * job->places.tileRows) *
                          static_cast<double>(job->entry.columns);
     total += seconds * static_cast<double>(weightsOf[kind]) / weightsDone;
+    job->statistics.reset();
   }
   return total / options.jobs;
 }
 
 int64_t Materializer::peakMemory() const {
-  int64_t widest = 0, importances = 0;
+  int64_t widest = 0, statistics = 0;
   for (const std::unique_ptr<WeightJob> &job : jobs) {
     int64_t columns = job->places.tiles == 0 ? 0 : job->entry.columns;
     // Floats and elements of a tile, and what the encoder takes (as much again
@@ -339,8 +391,11 @@ int64_t Materializer::peakMemory() const {
     if (job->format)
       tile += 2 * job->format->encoderBytes(columns);
     widest = std::max(widest, tile);
-    if (job->importance)
-      importances += columns * 4;
+    // While one input is prepared, the one before may still be in use.
+    if (job->needsStatistics())
+      statistics = std::max(
+          statistics,
+          JobStatistics::peakBytes(*job->source, job->request) * 3 / 2);
   }
-  return widest * options.jobs + importances;
+  return widest * options.jobs + statistics;
 }

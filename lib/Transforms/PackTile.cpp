@@ -5,6 +5,7 @@
 #include "lowbit/Numerics/Packing.h"
 
 #include <algorithm>
+#include <cassert>
 #include <chrono>
 #include <cstring>
 
@@ -68,9 +69,9 @@ Status checkElements(const WeightJob &job, const uint8_t *elements,
 
 TileEncoder &TilePacker::encoderOf(const WeightJob &job) {
   if (encoderJob != &job) {
-    EncoderOptions options;
-    options.solver = job.entry.solver;
-    options.importance = job.importanceData();
+    EncoderOptions options = job.request.encoder;
+    if (job.statistics)
+      job.statistics->tell(options);
     encoder = job.format->makeEncoder(job.entry.columns, options);
     encoderJob = &job;
   }
@@ -93,6 +94,12 @@ TileInput TilePacker::readTile(const WeightJob &job, int64_t tileIndex,
         ++result.nonfinite;
       }
   input.weights = weights.data();
+  // Weights that are not finite are left for the solver to report.
+  if (job.kind == WeightJob::Kind::Encoded && job.statistics &&
+      job.statistics->hasTarget() && !job.given &&
+      std::all_of(weights.begin(), weights.begin() + input.rows * input.columns,
+                  [](float w) { return isFiniteFloat(w); }))
+    job.statistics->replaceByTarget(input, weights.data());
   return input;
 }
 
@@ -114,13 +121,33 @@ Status TilePacker::scan(WeightJob &job, int64_t block) {
 Status TilePacker::packEncoded(const WeightJob &job, int64_t tileIndex,
                                uint8_t *out, BlockResult &result) {
   TileInput input = readTile(job, tileIndex, result);
+  ErrorSums sums;
   std::optional<Defect> defect =
-      job.given
-          ? job.given->encode(input, job.importanceData(), out, result.sums)
-          : encoderOf(job).encode(input, job.facts, out, result.sums);
+      job.given ? job.given->encode(input, job.importance(), out, sums)
+                : encoderOf(job).encode(input, job.facts, out, sums);
   if (defect)
     return describeDefect(job, *defect);
+  if (job.statistics && job.statistics->hasMoments())
+    measureOutput(job, input, out, sums);
+  result.sums.add(sums);
   return std::nullopt;
+}
+
+/// Output error and energy through all of H instead of its diagonal.
+void TilePacker::measureOutput(const WeightJob &job, const TileInput &input,
+                               const uint8_t *bytes, ErrorSums &sums) {
+  decoded.resize(std::max<size_t>(decoded.size(), input.rows * input.columns));
+  std::optional<Defect> defect =
+      job.format->decode(bytes, input.rows, input.columns, input.firstRow,
+                         job.facts, decoded.data());
+  assert(!defect && "what was encoded can be decoded");
+  (void)defect;
+  for (int64_t i = 0; i < input.rows * input.columns; ++i)
+    decoded[i] = input.weights[i] - decoded[i];
+  TileInput error = input;
+  error.weights = decoded.data();
+  sums.weightedError = job.statistics->outputEnergy(error);
+  sums.weightedEnergy = job.statistics->outputEnergy(input);
 }
 
 Status TilePacker::packFloats(const WeightJob &job, int64_t tileIndex,

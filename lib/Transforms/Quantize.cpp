@@ -49,6 +49,9 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
     choice.format = format;
     choice.solver = solver;
     choice.file = file;
+    choice.order = order;
+    choice.scales = scales;
+    choice.damp = damp;
     choice.activation = activation;
     if (Status status = checkQuantizeChoice(choice))
       return emitError(UnknownLoc::get(context), status->message);
@@ -97,6 +100,11 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
     auto quantized = RankedTensorType::get(
         type.getShape(), builder.getF32Type(), cast<Attribute>(formatAttr));
     DictionaryAttr options;
+    if (solver == "gptq")
+      options = builder.getDictionaryAttr(
+          {builder.getNamedAttr("damp", builder.getF64FloatAttr(damp)),
+           builder.getNamedAttr("order", builder.getStringAttr(order)),
+           builder.getNamedAttr("scales", builder.getStringAttr(scales))});
     if (!file.empty())
       options = builder.getDictionaryAttr(
           builder.getNamedAttr("file", builder.getStringAttr(file)));

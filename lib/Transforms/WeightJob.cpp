@@ -53,6 +53,39 @@ void cutIntoBlocks(WeightJob &job) {
   job.results.resize(job.blocks);
 }
 
+/// What the solver will ask of the statistics, and whether they have it.
+Status setUpStatistics(WeightJob &job, mlir::DictionaryAttr choices,
+                       const MaterializeOptions &options) {
+  StatisticsRequest &request = job.request;
+  for (const WeightLeaf &leaf : job.leaves)
+    request.tensors.push_back(leaf.tensor);
+  request.columns = job.entry.columns;
+  request.format = job.format;
+  request.encoder.solver = job.entry.solver;
+  if (choices) {
+    if (auto order = choices.getAs<mlir::StringAttr>("order"))
+      request.encoder.order = order.str();
+    if (auto scales = choices.getAs<mlir::StringAttr>("scales"))
+      request.encoder.scales = scales.str();
+    if (auto damp = choices.getAs<mlir::FloatAttr>("damp"))
+      request.encoder.damp = damp.getValueAsDouble();
+  }
+  job.source = options.statistics;
+  if (job.format->usesFeedback(job.entry.solver) &&
+      (!job.source || !job.source->hasMoments(request.tensors)))
+    return unsupported(
+        "module", job.entry.name,
+        "has solver " + job.entry.solver +
+            ", which needs the second moments of its input: give --profile "
+            "with a profile of lowbit-calibrate --moments=full that knows " +
+            quoted(request.tensors.front()) + ", or --calibration-text");
+  if (!job.source)
+    return std::nullopt;
+  // What is there already is refused now where it does not fit.
+  auto diagonal = job.source->diagonal(request.tensors, request.columns);
+  return diagonal ? Status() : diagonal.error();
+}
+
 Status setUpEncoded(WeightJob &job, QuantizeOp quantize,
                     const MaterializeOptions &options) {
   FormatInterface format = getFormat(quantize.getResult().getType());
@@ -66,18 +99,11 @@ Status setUpEncoded(WeightJob &job, QuantizeOp quantize,
                            job.format->name() + ": " +
                            job.format->whyNoSolver(job.entry.solver));
   job.places = *job.format->places(job.entry.rows, job.entry.columns);
-  if (options.profile) {
-    std::vector<std::string> names;
-    for (const WeightLeaf &leaf : job.leaves)
-      names.push_back(leaf.tensor);
-    auto diagonal = options.profile->diagonal(names, job.entry.columns);
-    if (!diagonal)
-      return diagonal.error();
-    job.importance = std::move(*diagonal);
-  }
+  mlir::DictionaryAttr choices = quantize.getOptionsAttr();
+  if (Status status = setUpStatistics(job, choices, options))
+    return status;
   if (job.entry.solver != "given")
     return std::nullopt;
-  mlir::DictionaryAttr choices = quantize.getOptionsAttr();
   auto file =
       choices ? choices.getAs<mlir::StringAttr>("file") : mlir::StringAttr();
   if (!file)
@@ -126,6 +152,19 @@ Status setUpChain(WeightJob &job, const StoredParameter &parameter,
 }
 
 } // namespace
+
+Status WeightJob::prepare(const ParallelLoop &loop) {
+  auto loaded = JobStatistics::load(*source, request, loop);
+  if (!loaded)
+    return loaded.error();
+  if (format->usesFeedback(entry.solver) && !loaded->hasMoments())
+    return unsupported("module", entry.name,
+                       "has solver " + entry.solver +
+                           ", but no moments of its input are known when it "
+                           "is packed");
+  statistics.emplace(std::move(*loaded));
+  return std::nullopt;
+}
 
 int64_t WeightJob::blockWeights(int64_t block) const {
   if (kind == Kind::Copied || kind == Kind::Vector) // by bytes, evenly

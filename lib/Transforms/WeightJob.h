@@ -9,6 +9,7 @@
 #define LOWBIT_LIB_TRANSFORMS_WEIGHTJOB_H
 
 #include "GivenWeights.h"
+#include "JobStatistics.h"
 #include "WeightRows.h"
 #include "lowbit/Numerics/WeightFormat.h"
 #include "lowbit/Transforms/Materialize.h"
@@ -52,7 +53,9 @@ struct WeightJob {
   // Encoded only.
   FormatPtr format;
   std::optional<GivenWeights> given;
-  std::optional<std::vector<float>> importance;
+  /// What the tensor's solver needs to know, and from where (or null).
+  StatisticsRequest request;
+  const InputStatistics *source = nullptr;
 
   /// Blocks of `blockTiles` tiles (Copied: of copyBlockBytes bytes; Vector: one
   /// block); bytes of a tile, and where the trailer is.
@@ -63,14 +66,21 @@ struct WeightJob {
   bool needsScan() const {
     return kind == Kind::Encoded && format->needsScan() && !given;
   }
-  const float *importanceData() const {
-    return importance ? importance->data() : nullptr;
+  /// Whether statistics must be there before a block is looked at.
+  bool needsStatistics() const { return source != nullptr; }
+  /// Gets them; the errors of JobStatistics::load, and exit 4 where a solver
+  /// with error feedback finds none.
+  Status prepare(const ParallelLoop &loop);
+  const float *importance() const {
+    return statistics ? statistics->importance() : nullptr;
   }
   /// Weights of a block.
   int64_t blockWeights(int64_t block) const;
   int64_t weights() const { return entry.rows * entry.columns; }
 
   // State of a run.
+  std::optional<JobStatistics> statistics;
+  std::atomic<bool> prepared{false};
   TensorFacts facts;
   std::atomic<int64_t> scansLeft{0}, packsLeft{0};
   std::vector<BlockResult> results;
@@ -105,7 +115,10 @@ private:
                      BlockResult &result);
   TileEncoder &encoderOf(const WeightJob &job);
 
-  std::vector<float> weights;
+  void measureOutput(const WeightJob &job, const TileInput &input,
+                     const uint8_t *bytes, ErrorSums &sums);
+
+  std::vector<float> weights, decoded;
   std::vector<uint8_t> elements;
   std::unique_ptr<TileEncoder> encoder;
   const WeightJob *encoderJob = nullptr;

@@ -81,13 +81,13 @@ def fresh(path):
     return path
 
 
-def big_model(folder, layers=4, hidden=768, ffn=2048, vocabulary=97):
+def big_model(folder, layers=4, hidden=768, ffn=2048, vocabulary=97, tied=True):
     """A model large enough to be interrupted: random bf16 weights."""
     folder = pathlib.Path(folder)
     c = {**tiny_models.BASE, "hidden_size": hidden, "intermediate_size": ffn,
          "num_hidden_layers": layers, "num_attention_heads": 8,
          "num_key_value_heads": 2, "vocab_size": vocabulary,
-         "tie_word_embeddings": True}
+         "tie_word_embeddings": tied}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(json.dumps(c))
     (folder / "tokenizer.json").write_text(json.dumps(TOKENIZER))

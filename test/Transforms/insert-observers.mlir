@@ -1,6 +1,9 @@
 // RUN: lowbit-opt %s --lowbit-insert-observers=moments=full | FileCheck %s
 // RUN: lowbit-opt %s --lowbit-insert-observers | FileCheck %s --check-prefix=DIAGONAL
+// RUN: lowbit-opt %s --lowbit-insert-observers=attention=false | FileCheck %s --check-prefix=INPUTS
 
+// INPUTS-COUNT-2: lowbit.observe {{.+}} moments = "diagonal"
+// INPUTS-NOT: lowbit.observe
 // DIAGONAL: lowbit.observe {{.+}} moments = "diagonal" as ["q.weight", "k.weight"]
 // DIAGONAL: lowbit.observe {{.+}} moments = "none" as ["attention.3.query"]
 

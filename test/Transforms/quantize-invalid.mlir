@@ -3,10 +3,14 @@
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int5-g64" 2>&1 | FileCheck %s --check-prefix=BITS
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g48" 2>&1 | FileCheck %s --check-prefix=GROUP
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64-half-stored" 2>&1 | FileCheck %s --check-prefix=TWICE
-// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=gptq" 2>&1 | FileCheck %s --check-prefix=SOLVER
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=best" 2>&1 | FileCheck %s --check-prefix=SOLVER
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 damp=0.5" 2>&1 | FileCheck %s --check-prefix=DAMP
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=gptq order=rows" 2>&1 | FileCheck %s --check-prefix=ORDER
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=gptq scales=gptq" 2>&1 | FileCheck %s --check-prefix=SCALES
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=gptq damp=-1" 2>&1 | FileCheck %s --check-prefix=NEGATIVE
 // RUN: not lowbit-opt %s --lowbit-quantize="format=trellis2 solver=search" 2>&1 | FileCheck %s --check-prefix=TRELLIS
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=viterbi" 2>&1 | FileCheck %s --check-prefix=VITERBI
-// RUN: not lowbit-opt %s --lowbit-quantize="format=trellis1+2 solver=viterbi" 2>&1 | FileCheck %s --check-prefix=ORDER
+// RUN: not lowbit-opt %s --lowbit-quantize="format=trellis1+2 solver=viterbi" 2>&1 | FileCheck %s --check-prefix=STREAMS
 // RUN: not lowbit-opt %s --lowbit-quantize="format=trellis5 solver=viterbi" 2>&1 | FileCheck %s --check-prefix=RATE
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=given" 2>&1 | FileCheck %s --check-prefix=GIVEN
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 file=x" 2>&1 | FileCheck %s --check-prefix=FILE
@@ -22,10 +26,14 @@
 // BITS: format "int5-g64" is not possible: bits must be 2, 3, 4 or 8
 // GROUP: format "int4-g48" is not possible: group must be
 // TWICE: format "int4-g64-half-stored" is not known
-// SOLVER: solver "gptq" is not known, must be nearest, search, viterbi or given
+// SOLVER: solver "best" is not known, must be nearest, search, gptq, viterbi or given
+// DAMP: option damp does not go with solver search: only solver gptq feeds errors back
+// ORDER: order "rows" is not known, must be activation or columns
+// SCALES: scales "gptq" is not known, must be search or nearest
+// NEGATIVE: damp -1.0{{0*}} must be from 0 to 10
 // TRELLIS: solver "search" does not go with format trellis2: it is made by viterbi
 // VITERBI: solver "viterbi" does not go with format int4-g64: it is made by
-// ORDER: format "trellis1+2" is not possible: streams must be ordered by bits, most first
+// STREAMS: format "trellis1+2" is not possible: streams must be ordered by bits, most first
 // RATE: format "trellis5" is not known, must be
 // GIVEN: solver given needs a file: codes and scales are read from it
 // FILE: file "x" does not go with solver search: only solver given reads codes

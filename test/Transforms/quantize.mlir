@@ -2,6 +2,7 @@
 // RUN: lowbit-opt %s --split-input-file --lowbit-quantize="roles=ffn,head format=int2-row-e4m3-half solver=nearest activation=i8" | FileCheck %s --check-prefix=FFN
 // RUN: lowbit-opt %s --split-input-file --lowbit-quantize="roles=q,o first-layer=1 format=int8-g32" | FileCheck %s --check-prefix=DEPTH
 // RUN: lowbit-opt %s --split-input-file --lowbit-quantize="format=int4-g64 solver=given file=codes.safetensors" | FileCheck %s --check-prefix=GIVEN
+// RUN: lowbit-opt %s --split-input-file --lowbit-quantize="format=int3-g64 solver=gptq order=columns damp=0.05" | FileCheck %s --check-prefix=GPTQ
 // RUN: lowbit-opt %s --split-input-file --pass-pipeline="builtin.module(lowbit-quantize{roles=down format=int8-g64},lowbit-quantize{format=int4-g64})" | FileCheck %s --check-prefix=FIRST
 
 // CHECK-LABEL: @example
@@ -10,6 +11,7 @@
 // CHECK: lowbit.linear %{{.+}}, %[[Q]] activation = <i16>
 // GIVEN-LABEL: @example
 // GIVEN: lowbit.quantize %{{.+}} solver "given" options {file = "codes.safetensors"}
+// GPTQ: lowbit.quantize %{{.+}} solver "gptq" options {damp = 5.000000e-02 : f64, order = "columns", scales = "search"}
 lowbit.parameter @w : tensor<768x256xbf16> source <"m.safetensors", "w", offset = 64, bytes = 393216>
 func.func @example(%x: tensor<?x256xf32>) -> tensor<?x768xf32> {
   %w = lowbit.weight @w : tensor<768x256xbf16>

@@ -88,6 +88,25 @@ struct Flags {
       cl::desc("Profile of a calibration, for weighted search and "
                "output errors"),
       cl::value_desc("file"), cl::cat(category)};
+  cl::opt<std::string> calibration{
+      "calibration",
+      cl::desc(
+          "one-shot (statistics of --profile, if any) or sequential (the "
+          "default with --calibration-text): each layer is packed for what "
+          "the packed layers before it give"),
+      cl::value_desc("kind"), cl::cat(category)};
+  cl::opt<std::string> calibrationText{
+      "calibration-text", cl::desc("Text of a sequential calibration"),
+      cl::value_desc("file"), cl::cat(category)};
+  cl::opt<int64_t> calibrationTokens{
+      "calibration-tokens", cl::init(0),
+      cl::desc("Tokens of that text to take (default: 65536, or all)"),
+      cl::value_desc("n"), cl::cat(category)};
+  cl::opt<int64_t> calibrationContext{
+      "calibration-context", cl::init(0),
+      cl::desc("Tokens of a window (default: 512, or as many as the model has "
+               "positions)"),
+      cl::value_desc("n"), cl::cat(category)};
   cl::opt<bool> allowUnused{
       "allow-unused",
       cl::desc("Take a checkpoint with tensors that the model "
@@ -132,6 +151,16 @@ Result<CompileOptions> readOptions(const Flags &flags, const char *argv0) {
   if (flags.jobs > 1024)
     return usage("--jobs: is " + std::to_string(flags.jobs) +
                  ", must be at most 1024");
+  if (flags.calibrationTokens < 0 || flags.calibrationTokens > INT32_MAX)
+    return usage("--calibration-tokens: is " +
+                 std::to_string(flags.calibrationTokens) +
+                 ", must be from 1 to 2^31 - 1");
+  if (flags.calibrationContext != 0 &&
+      (flags.calibrationContext < 2 ||
+       flags.calibrationContext > (int64_t(1) << 20)))
+    return usage("--calibration-context: is " +
+                 std::to_string(flags.calibrationContext) +
+                 ", must be from 2 to 2^20");
   options.input = flags.input;
   options.modelFolder = flags.model;
   options.output = flags.output;
@@ -147,6 +176,10 @@ Result<CompileOptions> readOptions(const Flags &flags, const char *argv0) {
   options.context = flags.context;
   options.cache = flags.cache;
   options.profile = flags.profile;
+  options.calibration = flags.calibration;
+  options.calibrationText = flags.calibrationText;
+  options.calibrationTokens = flags.calibrationTokens;
+  options.calibrationContext = flags.calibrationContext;
   options.allowUnused = flags.allowUnused;
   options.allowNonfinite = flags.allowNonfinite;
   options.dump = flags.dump;

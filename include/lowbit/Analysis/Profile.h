@@ -18,6 +18,7 @@
 #ifndef LOWBIT_ANALYSIS_PROFILE_H
 #define LOWBIT_ANALYSIS_PROFILE_H
 
+#include "lowbit/Analysis/InputStatistics.h"
 #include "lowbit/Checkpoint/Safetensors.h"
 
 #include <cstdint>
@@ -28,17 +29,21 @@
 namespace lowbit {
 
 /// An opened profile. Reads are const and may run in parallel.
-class Profile {
+class Profile : public InputStatistics {
 public:
   /// Exit 3 for a file that is no profile: names the tensor and what is wrong.
   static Result<Profile> open(const std::string &path);
 
-  /// The diagonal of H of the first of `parameters` (fused linears share their
-  /// input) that the profile knows, or nothing where it knows none. Exit 3
-  /// where it does not have `columns` columns, or a value is negative or not
-  /// finite.
+  bool hasMoments(const std::vector<std::string> &tensors) const override;
   Result<std::optional<std::vector<float>>>
-  diagonal(const std::vector<std::string> &parameters, int64_t columns) const;
+  diagonal(const std::vector<std::string> &tensors,
+           int64_t columns) const override;
+  Result<std::optional<std::vector<float>>>
+  moments(const std::vector<std::string> &tensors,
+          int64_t columns) const override;
+
+  /// Whether any input has more than its diagonal.
+  bool hasFullMoments() const;
 
   /// The model that it is of, as the metadata's `model` says: SHA-256 over the
   /// lines `file digest` of config, tokenizer and weights (Spec.md, section 8).
@@ -49,7 +54,11 @@ public:
 
 private:
   explicit Profile(Safetensors container) : container(std::move(container)) {}
-  const TensorEntry *find(const std::string &parameter) const;
+  const TensorEntry *find(const std::vector<std::string> &tensors) const;
+  bool isFull(const TensorEntry &entry) const {
+    return isPacked || entry.shape.size() == 2;
+  }
+  Status checkColumns(const TensorEntry &entry, int64_t columns) const;
 
   Safetensors container;
   /// Vectors are lower triangles, not diagonals.

@@ -91,6 +91,9 @@ public:
                                        FeedbackFactor &result,
                                        CodePath path = fastestCodePath());
 
+  /// R = I.
+  static FeedbackFactor identity(FeedbackOrder order);
+
   int64_t columns() const {
     return static_cast<int64_t>(roundingOrder.columns.size());
   }

@@ -95,12 +95,25 @@ struct TensorFacts {
   float factor = 1.0f;
 };
 
+class FeedbackFactor;
+struct FeedbackOrder;
+struct MomentsView;
+
 /// How a tensor is encoded.
 struct EncoderOptions {
   /// One of the format's solvers.
   std::string solver = "nearest";
+  /// Solvers with error feedback: the order of columns, `activation` (by
+  /// descending diagonal of H) or `columns` (from left to right), for formats
+  /// that leave it open; how scales are chosen, `search` or `nearest`; and λ as
+  /// a share of the mean of the diagonal.
+  std::string order = "activation";
+  std::string scales = "search";
+  double damp = 0.01;
   /// One h ≥ 0 for each column, or null for all 1. Must outlive the encoder.
   const float *importance = nullptr;
+  /// For solvers with error feedback; must outlive the encoder.
+  const FeedbackFactor *factor = nullptr;
   /// A path that this CPU has; no byte depends on it.
   CodePath path = fastestCodePath();
 };
@@ -197,6 +210,12 @@ public:
   /// Why the format has not a solver that others have, as a clause for a
   /// person.
   virtual std::string whyNoSolver(const std::string &solver) const;
+
+  /// Whether a solver needs EncoderOptions::factor (ErrorFeedback.h).
+  virtual bool usesFeedback(const std::string &solver) const { return false; }
+  /// The order and blocks in which such a solver rounds columns.
+  virtual FeedbackOrder feedbackOrder(const MomentsView &h,
+                                      const EncoderOptions &options) const;
 
   /// Whether tiles must be scanned before they are encoded.
   virtual bool needsScan() const { return false; }

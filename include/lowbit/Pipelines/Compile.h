@@ -52,6 +52,15 @@ struct CompileOptions {
   std::string cache;
   /// Profile of calibration; empty: none.
   std::string profile;
+  /// `one-shot` (with the profile, if any), `sequential`; empty: sequential
+  /// where a text is given.
+  std::string calibration;
+  /// Text of a sequential calibration; how many of its tokens (0: 65,536, or
+  /// all where it has fewer), in windows of how many (0: 512, or as many as the
+  /// model has positions).
+  std::string calibrationText;
+  int64_t calibrationTokens = 0;
+  int64_t calibrationContext = 0;
   bool allowUnused = false;
   bool allowNonfinite = false;
   /// Where modules of each stage and the kernels' code go; empty: nowhere.
@@ -62,6 +71,12 @@ struct CompileOptions {
   /// Ends the run early (exit 75, resumable) once true; may be null.
   const std::atomic<bool> *stop = nullptr;
 };
+
+/// Whether weights are packed block by block.
+inline bool isSequential(const CompileOptions &options) {
+  return options.calibration == "sequential" ||
+         (options.calibration.empty() && !options.calibrationText.empty());
+}
 
 /// Compiles; the text is for stdout. What goes wrong is one line and an exit
 /// code (Spec.md, section 7); nothing is left behind then, but for a run that

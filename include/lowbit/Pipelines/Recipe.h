@@ -43,11 +43,14 @@ struct Recipe {
 /// Names of the recipes that need no file.
 std::vector<std::string> getRecipeNames();
 
-/// The recipe of that name, or of the file at that path. Errors: exit 2 for a
-/// name that is neither, exit 3 for a file that is no recipe, exit 2 for passes
-/// and options that do not exist or do not go together (the line names both and
-/// says why). Needs registerCompilerPasses.
-Result<Recipe> readRecipe(const std::string &nameOrPath);
+/// The recipe of that name, or of the file at that path. Where all second
+/// moments of inputs are to be had (`hasMoments`), names below 4 bits take the
+/// solver gptq. Errors: exit 2 for a name that is neither, exit 3 for a file
+/// that is no recipe, exit 2 for passes and options that do not exist or do not
+/// go together (the line names both and says why). Needs
+/// registerCompilerPasses.
+Result<Recipe> readRecipe(const std::string &nameOrPath,
+                          bool hasMoments = false);
 
 /// The same from text; `name` is for messages.
 Result<Recipe> parseRecipe(llvm::StringRef text, const std::string &name);

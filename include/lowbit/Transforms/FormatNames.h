@@ -24,6 +24,10 @@ struct QuantizeChoice {
   std::string format;
   std::string solver = "search";
   std::string file;
+  /// Of the solver gptq (EncoderOptions).
+  std::string order = "activation";
+  std::string scales = "search";
+  double damp = 0.01;
   std::string activation = "i16";
 };
 

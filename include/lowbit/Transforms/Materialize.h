@@ -3,8 +3,10 @@
 // Evaluates the `init` of every parameter of a laid-out module and writes the
 // packed bytes where a sink says: 16 rows at a time, straight from the mapped
 // checkpoint, on several threads over tensors and blocks of tiles. Memory is a
-// tile's buffers for each thread, whatever the size of a tensor. The bytes
-// depend on module and checkpoint alone: not on threads, CPU or order.
+// tile's buffers for each thread, whatever the size of a tensor, and where
+// there are second moments those of one input and their factor
+// (JobStatistics.h), for a moment of two. The bytes depend on module and
+// checkpoint alone: not on threads, CPU or order.
 //
 //   FolderBytes bytes({"models/books-7m"});
 //   auto materializer = Materializer::create(module, bytes, {});
@@ -18,7 +20,7 @@
 #ifndef LOWBIT_TRANSFORMS_MATERIALIZE_H
 #define LOWBIT_TRANSFORMS_MATERIALIZE_H
 
-#include "lowbit/Analysis/Profile.h"
+#include "lowbit/Analysis/InputStatistics.h"
 #include "lowbit/IR/Lowbit.h"
 #include "lowbit/Numerics/IntegerFormat.h"
 #include "lowbit/Reference/ParameterBytes.h"
@@ -55,9 +57,10 @@ struct MaterializeOptions {
   /// Store NaN and infinite weights (as 0 in integer formats) and count them
   /// in the ledger, instead of refusing them.
   bool allowNonfinite = false;
-  /// Weighs errors in the solver `search` and measures output errors; may be
-  /// null.
-  const Profile *profile = nullptr;
+  /// Weighs errors in the solver `search`, feeds them back in `gptq`, says what
+  /// weights should become (sequential calibration) and measures output errors;
+  /// may be null.
+  const InputStatistics *statistics = nullptr;
   /// Ends the run early (exit 75) once it is true; may be null.
   const std::atomic<bool> *stop = nullptr;
 };
@@ -93,6 +96,10 @@ public:
   const std::vector<StoredParameter> &parameters() const { return stored; }
   /// All weights of all stored parameters.
   int64_t weights() const;
+  /// What the ledger will say of parameter `index`, but for what packing finds.
+  const LedgerEntry &description(size_t index) const;
+  /// Whether the solver of parameter `index` feeds errors back.
+  bool needsMoments(size_t index) const;
 
   /// Makes all parameters but those that `done` marks (empty: none). Errors:
   /// numbers that cannot be stored (exit 3: tensor, row, column, how many),

@@ -77,6 +77,32 @@ TEST(Profile, DiagonalOfPackedTriangles) {
       writeProfile({{"h.a", {1}, {1}}}, {{"moments", "block"}}))));
 }
 
+TEST(Profile, MomentsAreLowerTriangles) {
+  std::string path = writeProfile({{"h.a", {6}, {1, 9, 2, 8, 7, 3}},
+                                   {"h.c", {2, 2}, {4, NAN, 5, 6}},
+                                   {"h.d", {3}, {1, INFINITY, 2}}},
+                                  {{"moments", "full"}, {"h.b", "h.a"}});
+  Result<Profile> profile = Profile::open(path);
+  ASSERT_TRUE(bool(profile)) << profile.error().message;
+  EXPECT_TRUE(profile->hasFullMoments());
+  EXPECT_TRUE(profile->hasMoments({"x", "b"}));
+  EXPECT_FALSE(profile->hasMoments({"x"}));
+  EXPECT_EQ(**profile->moments({"b"}, 3),
+            (std::vector<float>{1, 9, 2, 8, 7, 3}));
+  EXPECT_EQ(**profile->moments({"c"}, 2), (std::vector<float>{4, 5, 6}));
+  EXPECT_FALSE(profile->moments({"x"}, 2)->has_value());
+  auto infinite = profile->moments({"d"}, 2);
+  ASSERT_FALSE(bool(infinite));
+  EXPECT_NE(infinite.error().message.find("element [1, 0] is inf"),
+            std::string::npos);
+  Result<Profile> plain = Profile::open(writeProfile(
+      {{"h.a", {2}, {1, 2}}, {"h.c", {2, 2}, {4, NAN, 5, 6}}}, {}));
+  ASSERT_TRUE(bool(plain));
+  EXPECT_FALSE(plain->hasMoments({"a"}));
+  EXPECT_FALSE(plain->moments({"a"}, 2)->has_value());
+  EXPECT_TRUE(plain->hasMoments({"c"}));
+}
+
 TEST(Profile, RefusesWhatItCannotMean) {
   Result<Profile> profile =
       Profile::open(writeProfile({{"h.a", {2}, {1, -1}}}, {}));
