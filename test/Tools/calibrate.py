@@ -226,7 +226,7 @@ def compiler_reads_it(folder):
             calibrate(model, text, "-o", folder / f"for.{moments}", f"--moments={moments}")
             extra = ["--profile", folder / f"for.{moments}"]
         out = folder / f"{moments}.mlir"
-        tool_case.run(model, "-o", out, "--emit=materialized", "--recipe=int2-g64", *extra)
+        tool_case.run(model, "-o", out, "--emit=materialized", "--recipe=int4-g64", *extra)
         made[moments] = tool_case.read_safetensors(f"{out}.safetensors")
         ledger = json.loads(pathlib.Path(f"{out}.ledger.json").read_text())["tensors"]
         weighted = [e for e in ledger if e.get("output_error") is not None]

@@ -428,7 +428,9 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
     count =
         plan.getBuffer(x->q).bytes.perRow ? StepCount::Rows : StepCount::Logits;
     format = encoding.getShortName() + "_a" + std::to_string(8 * planes);
+    // Names of kernels are symbols: `int4-g64`, `trellis1+0.5`.
     std::replace(format.begin(), format.end(), '-', '_');
+    std::replace(format.begin(), format.end(), '+', '_');
   } else {
     FailureOr<RowView> x = getView(op.getInput());
     if (failed(x))
