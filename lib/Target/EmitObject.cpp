@@ -16,6 +16,7 @@
 #include "llvm/Support/ThreadPool.h"
 #include "llvm/Target/TargetMachine.h"
 #include "llvm/Transforms/Utils/Cloning.h"
+#include <ctime>
 #include <mutex>
 
 using namespace lowbit;
@@ -132,9 +133,34 @@ static Status dumpCode(const KernelUnit &unit, const llvm::Module &module,
   return writeDump(options, unit.symbol, "s", *assembly);
 }
 
+/// CPU seconds so far: of this thread, or of the process.
+static double cpuSeconds(clockid_t clock) {
+  timespec now;
+  clock_gettime(clock, &now);
+  return static_cast<double>(now.tv_sec) +
+         static_cast<double>(now.tv_nsec) * 1e-9;
+}
+
+namespace {
+/// Adds what has passed on this thread since the last lap.
+class Laps {
+public:
+  void end(double &seconds) {
+    double now = cpuSeconds(CLOCK_THREAD_CPUTIME_ID);
+    seconds += now - last;
+    last = now;
+  }
+
+private:
+  double last = cpuSeconds(CLOCK_THREAD_CPUTIME_ID);
+};
+} // namespace
+
 /// LLVM IR to an object for one unit.
 static Result<std::string> compileUnit(const KernelUnit &unit,
-                                       const EmitOptions &options) {
+                                       const EmitOptions &options,
+                                       EmitSeconds &seconds) {
+  Laps laps;
   Result<std::unique_ptr<llvm::TargetMachine>> machine =
       createMachine(*unit.target);
   if (!machine)
@@ -154,11 +180,16 @@ static Result<std::string> compileUnit(const KernelUnit &unit,
   if (llvm::verifyModule(*module, &stream))
     return internal("kernel " + unit.symbol +
                     " is not valid LLVM IR: " + message);
+  laps.end(seconds.translate);
   optimize(*module, **machine);
+  laps.end(seconds.optimize);
   if (!options.dumpDirectory.empty())
     if (Status failure = dumpCode(unit, *module, **machine, options))
       return *failure;
-  return generate(*module, **machine, llvm::CodeGenFileType::ObjectFile);
+  Result<std::string> object =
+      generate(*module, **machine, llvm::CodeGenFileType::ObjectFile);
+  laps.end(seconds.select);
+  return object;
 }
 
 /// The object that holds `lowbit_kernels` (Spec.md, 5.1).
@@ -238,8 +269,10 @@ lowbit::emitObjects(mlir::ModuleOp module, const EmitOptions &options) {
     if (Status failure = dumpModules(*units, options, "vector.mlir"))
       return *failure;
   }
+  double start = cpuSeconds(CLOCK_PROCESS_CPUTIME_ID);
   if (Status failure = lowerToLLVM(*units))
     return *failure;
+  double lowered = cpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - start;
   if (dump)
     if (Status failure = dumpModules(*units, options, "llvm.mlir"))
       return *failure;
@@ -248,8 +281,10 @@ lowbit::emitObjects(mlir::ModuleOp module, const EmitOptions &options) {
   size_t count = units->units.size();
   std::vector<std::string> objects(count);
   std::vector<Status> failures(count);
+  std::vector<EmitSeconds> seconds(count);
   auto compile = [&](size_t i) {
-    Result<std::string> object = compileUnit(units->units[i], options);
+    Result<std::string> object =
+        compileUnit(units->units[i], options, seconds[i]);
     if (object)
       objects[i] = std::move(*object);
     else
@@ -267,6 +302,14 @@ lowbit::emitObjects(mlir::ModuleOp module, const EmitOptions &options) {
   for (Status &failure : failures)
     if (failure)
       return *failure;
+  if (options.seconds) {
+    options.seconds->lower += lowered;
+    for (const EmitSeconds &unit : seconds) {
+      options.seconds->translate += unit.translate;
+      options.seconds->optimize += unit.optimize;
+      options.seconds->select += unit.select;
+    }
+  }
   Result<std::string> table =
       emitTable(*units, getVariants(options.target).front());
   if (!table)

@@ -17,6 +17,7 @@
 #include <chrono>
 #include <cstdio>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 #include <vector>
 
@@ -137,23 +138,42 @@ private:
 // The stages
 //===----------------------------------------------------------------------===//
 
-/// Stages in order with their seconds.
+/// CPU seconds of this process and of the linkers that it has waited for.
+double cpuSeconds() {
+  double sum = 0;
+  for (int who : {RUSAGE_SELF, RUSAGE_CHILDREN}) {
+    rusage usage;
+    getrusage(who, &usage);
+    for (const timeval &time : {usage.ru_utime, usage.ru_stime})
+      sum += static_cast<double>(time.tv_sec) +
+             static_cast<double>(time.tv_usec) * 1e-6;
+  }
+  return sum;
+}
+
+/// Stages in order with the CPU seconds of each, and the seconds of all.
 struct Timeline {
   std::vector<std::pair<const char *, double>> stages;
-  std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point start =
+      std::chrono::steady_clock::now();
+  double first = cpuSeconds(), last = first, wall = 0;
 
+  void add(const char *stage, double seconds) {
+    stages.push_back({stage, seconds});
+  }
   void end(const char *stage) {
-    auto now = std::chrono::steady_clock::now();
-    stages.push_back(
-        {stage, std::chrono::duration<double>(now - last).count()});
-    last = now;
+    double now = cpuSeconds();
+    add(stage, now - last);
+    skip();
   }
-  double total() const {
-    double sum = 0;
-    for (auto [stage, seconds] : stages)
-      sum += seconds;
-    return sum;
+  /// What has passed is counted already.
+  void skip() {
+    last = cpuSeconds();
+    wall =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+            .count();
   }
+  double cpu() const { return last - first; }
 };
 
 struct Measurement {
@@ -217,10 +237,16 @@ Result<Measurement> compileOnce(const std::string &path,
   emit.target = options.target;
   emit.jobs = options.jobs;
   emit.dumpDirectory = options.dump;
+  EmitSeconds phases;
+  emit.seconds = &phases;
   Result<std::vector<std::string>> objects = emitObjects(**module, emit);
   if (!objects)
     return objects.error();
-  result.timeline.end("objects");
+  result.timeline.skip();
+  result.timeline.add("lower", phases.lower);
+  result.timeline.add("translate", phases.translate);
+  result.timeline.add("optimize", phases.optimize);
+  result.timeline.add("select", phases.select);
   Result<std::string> code = linkObjects(*objects);
   if (!code)
     return code.error();
@@ -243,14 +269,17 @@ std::string describe(const std::vector<Measurement> &runs,
   for (size_t i = 0; i < runs.size(); ++i) {
     const Measurement &run = runs[i];
     if (options.json)
-      text += llvm::formatv("{0}{{\"shape\":\"{1}\",\"recipe\":\"{2}\","
-                            "\"jobs\":{3},\"kernels\":{4},\"functions\":{5},"
-                            "\"code_bytes\":{6},\"seconds\":{7:F3}",
-                            i ? ",\n " : "", options.shape, options.recipe,
-                            options.jobs, run.kernels, run.functions,
-                            run.codeBytes, run.timeline.total());
+      text +=
+          llvm::formatv("{0}{{\"shape\":\"{1}\",\"recipe\":\"{2}\","
+                        "\"jobs\":{3},\"kernels\":{4},\"functions\":{5},"
+                        "\"code_bytes\":{6},\"seconds\":{7:F3},"
+                        "\"cpu_seconds\":{8:F3}",
+                        i ? ",\n " : "", options.shape, options.recipe,
+                        options.jobs, run.kernels, run.functions, run.codeBytes,
+                        run.timeline.wall, run.timeline.cpu());
     else
-      text += llvm::formatv("{0:F2} s:", run.timeline.total());
+      text += llvm::formatv("{0:F2} s, CPU {1:F2} s:", run.timeline.wall,
+                            run.timeline.cpu());
     for (auto [stage, seconds] : run.timeline.stages)
       text += llvm::formatv(options.json ? ",\"{0}\":{1:F3}" : " {0} {1:F2}",
                             stage, seconds);

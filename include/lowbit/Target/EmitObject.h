@@ -34,6 +34,13 @@ constexpr llvm::StringLiteral kernelNameAttr = "lowbit.kernel";
 /// i32 attribute of a kernel function: TargetInfo::variant.
 constexpr llvm::StringLiteral kernelVariantAttr = "lowbit.variant";
 
+/// CPU seconds of the phases of emitObjects, over all threads.
+struct EmitSeconds {
+  /// Kernels to the LLVM dialect; from there to LLVM IR, verified; LLVM's
+  /// passes; instruction selection to object files.
+  double lower = 0, translate = 0, optimize = 0, select = 0;
+};
+
 /// How code is generated.
 struct EmitOptions {
   /// `x86_64` or `aarch64`; says which variants there are.
@@ -44,6 +51,8 @@ struct EmitOptions {
   /// `NAME.llvm.mlir`, `NAME.ll` (optimized) and `NAME.s`. Empty: nowhere. The
   /// folder is created.
   std::string dumpDirectory;
+  /// Where to add what the phases took; null: nowhere.
+  EmitSeconds *seconds = nullptr;
 };
 
 /// Adds the dialects that kernel functions are written in.
