@@ -2,6 +2,7 @@
 
 #include "lowbit/Analysis/Profile.h"
 #include "lowbit/Checkpoint/Message.h"
+#include "lowbit/Numerics/Elements.h"
 #include "lowbit/Numerics/Float.h"
 
 #include <cstring>
@@ -76,20 +77,19 @@ const TensorEntry *Profile::find(const std::string &parameter) const {
   return nullptr;
 }
 
-Result<std::optional<std::vector<float>>>
-Profile::diagonal(const std::vector<std::string> &parameters,
-                  int64_t columns) const {
+Result<const TensorEntry *>
+Profile::findMoments(const std::vector<std::string> &parameters,
+                     int64_t columns) const {
   const TensorEntry *entry = nullptr;
   for (const std::string &parameter : parameters)
     if ((entry = find(parameter)))
       break;
   if (!entry)
-    return std::optional<std::vector<float>>();
-  const std::string &path = container.file().name();
+    return entry;
   bool isVector = entry->shape.size() == 1;
   auto wanted = static_cast<uint64_t>(columns);
   if (entry->shape[0] != (isVector && isPacked ? triangle(wanted) : wanted))
-    return badInput(path, entry->name,
+    return badInput(container.file().name(), entry->name,
                     "is " + entry->describe() + ", the linear has " +
                         std::to_string(columns) + " columns" +
                         (isVector && isPacked
@@ -97,6 +97,20 @@ Profile::diagonal(const std::vector<std::string> &parameters,
                                    std::to_string(triangle(wanted)) +
                                    " elements"
                              : ""));
+  return entry;
+}
+
+Result<std::optional<std::vector<float>>>
+Profile::diagonal(const std::vector<std::string> &parameters,
+                  int64_t columns) const {
+  Result<const TensorEntry *> found = findMoments(parameters, columns);
+  if (!found)
+    return found.error();
+  const TensorEntry *entry = *found;
+  if (!entry)
+    return std::optional<std::vector<float>>();
+  bool isVector = entry->shape.size() == 1;
+  auto wanted = static_cast<uint64_t>(columns);
   auto place = [&](uint64_t i) {
     return !isVector ? i * (wanted + 1) : isPacked ? triangle(i + 1) - 1 : i;
   };
@@ -106,10 +120,65 @@ Profile::diagonal(const std::vector<std::string> &parameters,
     std::memcpy(&diagonal[i], bytes.data + place(i) * sizeof(float),
                 sizeof(float));
     if (!isFiniteFloat(diagonal[i]) || diagonal[i] < 0)
-      return badInput(path, entry->name,
+      return badInput(container.file().name(), entry->name,
                       "element " + std::to_string(i) + " of the diagonal is " +
                           std::to_string(diagonal[i]) +
                           ", must be finite and not negative");
   }
   return std::optional<std::vector<float>>(std::move(diagonal));
+}
+
+Result<std::optional<std::vector<double>>>
+Profile::moments(const std::vector<std::string> &parameters,
+                 int64_t columns) const {
+  Result<const TensorEntry *> found = findMoments(parameters, columns);
+  if (!found)
+    return found.error();
+  const TensorEntry *entry = *found;
+  bool isSquare = entry && entry->shape.size() == 2;
+  if (!entry || !(isSquare || isPacked))
+    return std::optional<std::vector<double>>();
+  Bytes bytes = container.bytes(*entry);
+  std::vector<double> moments(columns * columns);
+  for (int64_t i = 0; i < columns; ++i)
+    for (int64_t j = 0; j <= i; ++j) {
+      float value;
+      uint64_t place = isSquare ? i * columns + j : triangle(i) + j;
+      std::memcpy(&value, bytes.data + place * sizeof(float), sizeof(float));
+      if (!isFiniteFloat(value))
+        return badInput(container.file().name(), entry->name,
+                        "element [" + std::to_string(i) + ", " +
+                            std::to_string(j) + "] is not finite");
+      moments[i * columns + j] = moments[j * columns + i] = value;
+    }
+  return std::optional<std::vector<double>>(std::move(moments));
+}
+
+Result<std::vector<float>>
+Profile::samples(const std::vector<std::string> &parameters,
+                 int64_t columns) const {
+  for (const std::string &parameter : parameters)
+    if (const TensorEntry *entry = find(parameter))
+      return samplesAt(entry->name.substr(2), columns);
+  return std::vector<float>();
+}
+
+Result<std::vector<float>> Profile::samplesAt(const std::string &place,
+                                              int64_t columns) const {
+  const TensorEntry *entry = container.find("sample." + place);
+  if (!entry)
+    return std::vector<float>();
+  const std::string &path = container.file().name();
+  if (entry->dtype != DType::F16 || entry->shape.size() != 2 ||
+      entry->shape[1] != static_cast<uint64_t>(columns))
+    return badInput(path, entry->name,
+                    "is " + entry->describe() + ", must be F16 [rows, " +
+                        std::to_string(columns) + "]");
+  Bytes bytes = container.bytes(*entry);
+  std::vector<float> rows(entry->shape[0] * entry->shape[1]);
+  widenElements(ElementType::F16, bytes.data, rows.size(), rows.data());
+  for (float value : rows)
+    if (!isFiniteFloat(value))
+      return badInput(path, entry->name, "has a value that is not finite");
+  return rows;
 }

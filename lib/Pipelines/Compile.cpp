@@ -5,7 +5,9 @@
 #include "PlanTarget.h"
 #include "WriteArtifact.h"
 #include "WriteWeights.h"
+#include "lowbit/Analysis/ModelNumbers.h"
 #include "lowbit/Checkpoint/Message.h"
+#include "lowbit/Pipelines/VerifyNumerics.h"
 #include "lowbit/Runtime/Trust.h"
 #include "lowbit/Target/EmitObject.h"
 #include "lowbit/Target/TargetInfo.h"
@@ -230,16 +232,33 @@ Status Compilation::transform() {
                      " does not go with a module at stage " +
                      stageName(input.stage).str() + ": that is decided"};
   }
+  std::optional<FolderBytes> sampleBytes;
+  std::optional<NumericsVerifier> verifier;
+  if (options.verifyNumerics) {
+    sampleBytes.emplace(input.weightFolders);
+    verifier.emplace(*sampleBytes, NumericsOptions());
+  }
+  Result<NumbersSource> numbers =
+      NumbersSource::open(input.weightFolders, options.profile);
+  if (!numbers)
+    return numbers.error();
+  provideNumbers(context, *numbers);
   Stage last = std::min(options.emit, Stage::LaidOut);
   for (Stage stage = input.stage; stage < last;) {
     Stage next = static_cast<Stage>(static_cast<int>(stage) + 1);
     if (Status status =
-            runPipeline(module, makePipeline(recipe, stage, next, true)))
+            runPipeline(module, makePipeline(recipe, stage, next, true),
+                        verifier ? &*verifier : nullptr))
       return status;
     stage = next;
     if (Status status = dump(module, stageName(stage)))
       return status;
   }
+  if (verifier)
+    progress.note("verify-numerics: " + std::to_string(verifier->compared()) +
+                  " passes keep what they promise, " +
+                  std::to_string(verifier->skipped()) +
+                  " could not be evaluated");
   return std::nullopt;
 }
 
@@ -437,10 +456,12 @@ Fingerprint Compilation::makeFingerprint(const Container &container,
 }
 
 Status Compilation::writeLedger(const std::vector<LedgerEntry> &ledger) {
-  if (Status status =
-          writeFile(options.output + ".ledger.json", writeLedgerJson(ledger)))
+  std::vector<LedgerDecision> decisions = getDecisions(*input.module);
+  if (Status status = writeFile(options.output + ".ledger.json",
+                                writeLedgerJson(ledger, decisions)))
     return status;
-  return writeFile(options.output + ".ledger.txt", writeLedgerTable(ledger));
+  return writeFile(options.output + ".ledger.txt",
+                   writeLedgerTable(ledger, decisions));
 }
 
 std::string describeBits(const Manifest &manifest) {

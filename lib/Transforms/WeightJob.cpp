@@ -1,6 +1,7 @@
 //===- WeightJob.cpp - One stored parameter in the making -----------------===//
 
 #include "WeightJob.h"
+#include "lowbit/Analysis/ModelNumbers.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Numerics/Float.h"
 #include "lowbit/Numerics/FloatLayout.h"
@@ -35,6 +36,7 @@ LedgerEntry describeParameter(const StoredParameter &parameter) {
       format ? format.getShortName() : elementName(type.getElementType());
   entry.rows = type.getRank() == 0 ? 1 : type.getDimSize(0);
   entry.columns = entry.rows == 0 ? 0 : type.getNumElements() / entry.rows;
+  entry.originals = parameter.originals;
   entry.bytes = parameter.size.bytes;
   entry.payload = parameter.size.payload;
   entry.padding = parameter.size.padding;
@@ -53,7 +55,7 @@ void cutIntoBlocks(WeightJob &job) {
   job.results.resize(job.blocks);
 }
 
-Status setUpEncoded(WeightJob &job, QuantizeOp quantize,
+Status setUpEncoded(WeightJob &job, QuantizeOp quantize, ParameterBytes &bytes,
                     const MaterializeOptions &options) {
   FormatInterface format = getFormat(quantize.getResult().getType());
   job.kind = WeightJob::Kind::Encoded;
@@ -67,10 +69,8 @@ Status setUpEncoded(WeightJob &job, QuantizeOp quantize,
                            job.format->whyNoSolver(job.entry.solver));
   job.places = *job.format->places(job.entry.rows, job.entry.columns);
   if (options.profile) {
-    std::vector<std::string> names;
-    for (const WeightLeaf &leaf : job.leaves)
-      names.push_back(leaf.tensor);
-    auto diagonal = options.profile->diagonal(names, job.entry.columns);
+    auto diagonal =
+        getInputDiagonal(quantize.getInput(), *options.profile, bytes);
     if (!diagonal)
       return diagonal.error();
     job.importance = std::move(*diagonal);
@@ -113,7 +113,7 @@ Status setUpChain(WeightJob &job, const StoredParameter &parameter,
     return unsupported("module", job.entry.name,
                        "has no layout: run lowbit-assign-layouts");
   if (quantize)
-    return setUpEncoded(job, quantize, options);
+    return setUpEncoded(job, quantize, bytes, options);
   if (type.getRank() != 2) {
     job.kind = WeightJob::Kind::Vector;
     return std::nullopt;

@@ -9,7 +9,7 @@
 #define LOWBIT_LIB_TRANSFORMS_WEIGHTJOB_H
 
 #include "GivenWeights.h"
-#include "WeightRows.h"
+#include "lowbit/Analysis/WeightRows.h"
 #include "lowbit/Numerics/WeightFormat.h"
 #include "lowbit/Transforms/Materialize.h"
 

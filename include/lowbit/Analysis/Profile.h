@@ -40,6 +40,20 @@ public:
   Result<std::optional<std::vector<float>>>
   diagonal(const std::vector<std::string> &parameters, int64_t columns) const;
 
+  /// All of H, [K][K], the same way; nothing where the profile does not know
+  /// the parameters or has only the diagonal. Exit 3 as above.
+  Result<std::optional<std::vector<double>>>
+  moments(const std::vector<std::string> &parameters, int64_t columns) const;
+
+  /// Sample rows [row][K] of the same input; empty where there are none. Exit 3
+  /// for a tensor that is not F16 [rows, columns] or not finite.
+  Result<std::vector<float>> samples(const std::vector<std::string> &parameters,
+                                     int64_t columns) const;
+
+  /// The rows of `sample.<place>`, e.g. `attention.0.key`.
+  Result<std::vector<float>> samplesAt(const std::string &place,
+                                       int64_t columns) const;
+
   /// The model that it is of, as the metadata's `model` says: SHA-256 over the
   /// lines `file digest` of config, tokenizer and weights (Spec.md, section 8).
   std::optional<std::string> model() const;
@@ -50,6 +64,11 @@ public:
 private:
   explicit Profile(Safetensors container) : container(std::move(container)) {}
   const TensorEntry *find(const std::string &parameter) const;
+  /// That of the first known of `parameters`, of the right size; null where
+  /// none is known.
+  Result<const TensorEntry *>
+  findMoments(const std::vector<std::string> &parameters,
+              int64_t columns) const;
 
   Safetensors container;
   /// Vectors are lower triangles, not diagonals.

@@ -52,6 +52,9 @@ struct CompileOptions {
   std::string cache;
   /// Profile of calibration; empty: none.
   std::string profile;
+  /// Compare what the module computes in f64 before and after each pass, on
+  /// sample tokens.
+  bool verifyNumerics = false;
   bool allowUnused = false;
   bool allowNonfinite = false;
   /// Where modules of each stage and the kernels' code go; empty: nowhere.
