@@ -33,6 +33,8 @@ int64_t parseGroupWord(const std::string &word);
 
 // The families, each in the file of its format.
 extern const FormatFamily integerFamily;
+extern const FormatFamily microFamily;
+extern const FormatFamily levelsFamily;
 
 } // namespace lowbit
 

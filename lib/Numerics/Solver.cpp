@@ -8,6 +8,7 @@
 #include "GroupKernels.h"
 #include "GroupRounding.h"
 #include "ScaleSearch.h"
+#include "TileDefects.h"
 #include "lowbit/Numerics/Float.h"
 
 #include <algorithm>
@@ -56,8 +57,7 @@ void TileSolver::loadRow(const TileInput &input, int64_t row) {
   }
 }
 
-/// The first weight of a tile that is not finite, and how many there are.
-static Defect reportNonFinite(const TileInput &input) {
+Defect reportNonFinite(const TileInput &input) {
   Defect defect;
   defect.kind = Defect::Kind::NonFiniteWeight;
   defect.count = 0;
@@ -75,10 +75,8 @@ static Defect reportNonFinite(const TileInput &input) {
   return defect;
 }
 
-/// A scale that does not fit; with a factor, it is the factor that has no
-/// limit but f32's.
-static Defect reportOverflow(const IntegerFormat &format, int64_t row,
-                             int64_t group, int64_t width, float scale) {
+Defect reportOverflow(const IntegerFormat &format, int64_t row, int64_t group,
+                      int64_t width, float scale) {
   Defect defect;
   defect.kind = Defect::Kind::ScaleOverflow;
   defect.row = row;

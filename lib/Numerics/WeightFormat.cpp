@@ -93,7 +93,8 @@ void TensorScan::merge(const TensorScan &other) {
 // Names
 //===----------------------------------------------------------------------===//
 
-static const FormatFamily *const families[] = {&integerFamily};
+static const FormatFamily *const families[] = {&integerFamily, &microFamily,
+                                               &levelsFamily};
 
 int64_t parseCount(const std::string &text) {
   if (text.empty() || text.size() > 6 || (text[0] == '0' && text.size() > 1))

@@ -16,11 +16,14 @@ using namespace lowbit::reference;
 // Formats
 //===----------------------------------------------------------------------===//
 
-static bool isInt(FormatInterface format) { return llvm::isa<IntAttr>(format); }
+template <typename... Formats> static bool isOneOf(FormatInterface format) {
+  return llvm::isa<Formats...>(format);
+}
 
 const FormatDecoder *reference::findDecoder(FormatInterface format) {
   static const FormatDecoder decoders[] = {
-      {isInt, decodeIntegerTiles, quantizeIntegers}};
+      {isOneOf<IntAttr>, decodeIntegerTiles, quantizeIntegers},
+      {isOneOf<MicroAttr, LevelsAttr>, decodeIntegerTiles, quantizeElements}};
   for (const FormatDecoder &decoder : decoders)
     if (decoder.owns(format))
       return &decoder;

@@ -35,6 +35,14 @@ EXTRA = {"quantize": [
     {"lowbit-quantize": {"roles": ["down"], "format": "int2-g32-e4m3-stored", "solver": "search"}},
     {"lowbit-quantize": {"format": "int8-row", "solver": "nearest"}},
     {"lowbit-set-cache": {"type": "i8"}}]}
+# Small floats, levels, and the integers with several planes of digits.
+ELEMENTS = {"quantize": [
+    {"lowbit-quantize": {"roles": ["embedding", "head"], "format": "mxfp6-e2m3", "solver": "search"}},
+    {"lowbit-quantize": {"roles": ["q", "k", "v"], "format": "nvfp4", "solver": "search"}},
+    {"lowbit-quantize": {"roles": ["o"], "format": "ternary-row", "solver": "search", "activation": "i8"}},
+    {"lowbit-quantize": {"roles": ["gate", "up"], "format": "mxfp4", "solver": "nearest"}},
+    {"lowbit-quantize": {"format": "int5-g64-half", "solver": "search"}},
+    {"lowbit-set-cache": {"type": "f16"}}]}
 SHARED = ROOT.parent / "shared/models/stories260K"
 
 
@@ -109,6 +117,7 @@ def main():
         with tempfile.TemporaryDirectory() as temporary:
             folder = pathlib.Path(temporary)
             (folder / "extra.json").write_text(json.dumps(EXTRA))
+            (folder / "elements.json").write_text(json.dumps(ELEMENTS))
             if name in tiny_models.MODELS:
                 (folder / "model").mkdir()
                 model, ids = write_model(name, folder / "model"), tiny_models.tokens(name)
@@ -121,7 +130,8 @@ def main():
                 continue
             (folder / "ids").write_text(" ".join(map(str, ids)))
             small = name in tiny_models.MODELS
-            recipes = ["float", folder / "extra.json"] if small else RECIPES + [folder / "extra.json"]
+            own = [folder / "extra.json", folder / "elements.json"]
+            recipes = ["float", *own] if small else RECIPES + own
             for recipe in recipes:
                 artifact = compare_with_reference(tally, folder, model, name, str(recipe), ids)
                 if recipe != "float":

@@ -171,12 +171,77 @@ float e4m3Value(uint8_t code) {
 
 enum class Weights { Integer, F32, F16, BF16 };
 
+/// Codes that are no plain integers (Spec.md, 1.4 and 1.5).
+enum class Table { None, Mxfp4, Nvfp4, Mxfp6, Mxint8, Ternary, Levels };
+
+/// The listed levels of Table::Levels.
+constexpr int testLevels[] = {-127, -80, -3, 0, 1, 2, 50, 100, 101, 127};
+
+/// Step of each code of a table.
+std::vector<int> stepsOf(Table table) {
+  std::vector<int> steps;
+  switch (table) {
+  case Table::None:
+    break;
+  case Table::Mxfp4:
+  case Table::Nvfp4:
+    steps = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+    break;
+  case Table::Mxfp6:
+    for (int sign : {1, -1})
+      for (int magnitude = 0; magnitude < 32; ++magnitude) {
+        int exponent = magnitude / 8, mantissa = magnitude % 8;
+        steps.push_back(sign * (exponent == 0
+                                    ? mantissa
+                                    : (8 + mantissa) << (exponent - 1)));
+      }
+    break;
+  case Table::Mxint8:
+    for (int code = 0; code < 256; ++code)
+      steps.push_back(code - 128);
+    break;
+  case Table::Ternary:
+    steps = {-1, 0, 1};
+    break;
+  case Table::Levels:
+    steps.assign(std::begin(testLevels), std::end(testLevels));
+    break;
+  }
+  return steps;
+}
+
+int64_t blockColumns(int bits) {
+  return bits == 8 ? 4 : bits % 2 ? 32 : bits == 4 ? 8 : 16;
+}
+
 /// One linear to test.
 struct Case {
   Weights weights = Weights::Integer;
   int bits = 4;
+  Table table = Table::None;
   int64_t group = 64; // 0: row
   bool e4m3 = false;
+  bool isE8M0() const {
+    return table == Table::Mxfp4 || table == Table::Mxfp6 ||
+           table == Table::Mxint8;
+  }
+  int64_t scaleBytes() const { return e4m3 || isE8M0() ? 1 : 2; }
+  float unit() const {
+    switch (table) {
+    case Table::Mxfp4:
+    case Table::Nvfp4:
+      return 0.5f;
+    case Table::Mxfp6:
+      return 0.125f;
+    case Table::Mxint8:
+      return 1.0f / 64;
+    case Table::None:
+      return offset == 1 ? 0.5f : 1.0f;
+    default:
+      return 1.0f;
+    }
+  }
+  std::string format() const;
   int offset = 0; // integer, half, stored
   int planes = 2;
   int64_t bucket = 1, tokens = 1, outputs = 16, inputs = 64;
@@ -198,22 +263,44 @@ struct Case {
   int64_t sumColumns() const { return group ? group : 512; }
 };
 
-std::string Case::text(const std::string &name) const {
+std::string Case::format() const {
   static const char *const offsets[] = {"integer", "half", "stored"};
+  std::string rest =
+      "group = " + (group ? std::to_string(group) : std::string("row")) +
+      ", scale = " +
+      (isE8M0() ? "f8E8M0FNU"
+       : e4m3   ? "f8E4M3FN"
+                : "f16");
+  switch (table) {
+  case Table::None:
+    return "#lowbit.int<" + std::to_string(bits) + ", " + rest +
+           ", offset = " + offsets[offset] + ">";
+  case Table::Ternary:
+    return "#lowbit.levels<[-1, 0, 1], " + rest + ">";
+  case Table::Levels: {
+    std::string list;
+    for (int level : testLevels)
+      list += (list.empty() ? "" : ", ") + std::to_string(level);
+    return "#lowbit.levels<[" + list + "], " + rest + ">";
+  }
+  default:
+    return std::string("#lowbit.micro<") +
+           (table == Table::Mxfp6    ? "f6E2M3FN"
+            : table == Table::Mxint8 ? "i8"
+                                     : "f4E2M1FN") +
+           ", " + rest + ">";
+  }
+}
+
+std::string Case::text(const std::string &name) const {
   static const char *const types[] = {"f32", "f32", "f16", "bf16"};
   std::string out;
   llvm::raw_string_ostream os(out);
   os << "lowbit.kernel @" << name << " family \"linear\" {type = tensor<"
      << outputs << "x" << inputs << "x" << types[int(weights)];
   if (weights == Weights::Integer) {
-    os << ", #lowbit.int<" << bits << ", group = ";
-    if (group)
-      os << group;
-    else
-      os << "row";
-    os << ", scale = " << (e4m3 ? "f8E4M3FN" : "f16")
-       << ", offset = " << offsets[offset]
-       << ">>, activation = " << (planes == 2 ? "i16" : "i8");
+    os << ", " << format()
+       << ">, activation = " << (planes == 2 ? "i16" : "i8");
   } else {
     os << ">, activation = f32, x_offset = " << xOffset
        << ", x_stride = " << xStride;
@@ -281,8 +368,8 @@ Problem::Problem(const Case &c, uint64_t seed) : c(c), generator(seed) {
 void Problem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
   int64_t first = group * c.groupColumns();
   int64_t columns = std::min(c.groupColumns(), c.inputs - first);
-  int64_t block = c.bits == 3 ? 32 : 32 / c.bits;
-  int64_t blockBytes = c.bits == 3 ? 192 : 64;
+  int64_t block = blockColumns(c.bits);
+  int64_t blockBytes = block * 2 * c.bits;
   for (int64_t r = 0; r < 16; ++r) {
     int64_t n = tile * 16 + r;
     if (n >= c.outputs)
@@ -291,28 +378,36 @@ void Problem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
       int code = codes[n * c.inputs + first + k];
       uint8_t *b = at + k / block * blockBytes + r * 4 + k % 4;
       int64_t in = k % block;
-      if (c.bits == 3) {
-        b[in / 16 * 64] |= code >> 1 << 2 * (in % 16 / 4);
-        b[128] |= (code & 1) << in / 4;
-      } else {
-        *b |= code << c.bits * (in / 4);
+      int rest = c.bits;
+      for (int width : {8, 4, 2, 1}) {
+        if (width > rest)
+          continue;
+        rest -= width;
+        int64_t perVector = 32 / width;
+        int digit = code >> rest & ((1 << width) - 1);
+        b[in / perVector * 64] |= digit << width * (in % perVector / 4);
+        b += block / perVector * 64;
       }
     }
   }
   at += (columns + block - 1) / block * blockBytes;
-  int64_t scaleBytes = c.e4m3 ? 1 : 2;
+  int64_t scaleBytes = c.scaleBytes();
   for (int64_t r = 0; r < 16; ++r) {
     int64_t n = tile * 16 + r;
     if (n >= c.outputs)
       continue;
     uint16_t bits = 0;
     if (random(0, 15) != 0)
-      bits = c.e4m3 ? random(0, 0x7E) : random(0, 0x47FF);
+      bits = c.isE8M0() ? random(90, 150)
+             : c.e4m3   ? random(0, 0x7E)
+                        : random(0, 0x47FF);
     if (c.everyScale)
       bits = (n * c.groups() + group) % 0x7F;
     std::memcpy(at + r * scaleBytes, &bits, scaleBytes);
     int64_t i = n * c.groups() + group;
-    groupScales[i] = c.e4m3 ? e4m3Value(bits) : f16Value(bits);
+    groupScales[i] = c.isE8M0() ? std::ldexp(1.0f, bits - 127)
+                     : c.e4m3   ? e4m3Value(bits)
+                                : f16Value(bits);
     if (c.offset == 2)
       for (int bit = 0; bit < c.bits; ++bit) {
         int64_t place = r * c.bits + bit;
@@ -323,6 +418,8 @@ void Problem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
 
 void Problem::makeInteger() {
   int maxCode = (1 << c.bits) - 1;
+  if (c.table != Table::None)
+    maxCode = int(stepsOf(c.table).size()) - 1;
   codes.resize(c.outputs * c.inputs);
   for (int &code : codes)
     code = c.extreme ? maxCode : int(random(0, maxCode));
@@ -330,9 +427,9 @@ void Problem::makeInteger() {
   for (int &zero : zeros)
     zero = c.extreme ? 0 : int(random(0, maxCode));
   groupScales.resize(c.outputs * c.groups());
-  int64_t block = c.bits == 3 ? 32 : 32 / c.bits;
-  int64_t blockBytes = c.bits == 3 ? 192 : 64;
-  int64_t extra = (c.e4m3 ? 16 : 32) + (c.offset == 2 ? 2 * c.bits : 0);
+  int64_t block = blockColumns(c.bits);
+  int64_t blockBytes = block * 2 * c.bits;
+  int64_t extra = 16 * c.scaleBytes() + (c.offset == 2 ? 2 * c.bits : 0);
   auto bytes = [&](int64_t columns) {
     return roundUp(columns, block) / block * blockBytes + extra;
   };
@@ -444,6 +541,7 @@ std::vector<const void *> Problem::arguments(float *y) const {
 float Problem::dotInteger(int64_t token, int64_t n) const {
   float total = 0;
   float s = 0;
+  std::vector<int> table = stepsOf(c.table);
   for (int64_t slab = 0; slab < c.inputs; slab += 512) {
     float partial = 0;
     int64_t slabEnd = std::min(slab + 512, c.inputs);
@@ -454,7 +552,8 @@ float Problem::dotInteger(int64_t token, int64_t n) const {
       int64_t exact[2] = {0, 0};
       for (; k < end; ++k) {
         int code = codes[n * c.inputs + k];
-        int w = c.offset == 0   ? code - (1 << (c.bits - 1))
+        int w = !table.empty()  ? table[code]
+                : c.offset == 0 ? code - (1 << (c.bits - 1))
                 : c.offset == 1 ? 2 * code - ((1 << c.bits) - 1)
                                 : code - zeros[n * c.groups() + group];
         int value = q[token * c.inputs + k];
@@ -469,7 +568,7 @@ float Problem::dotInteger(int64_t token, int64_t n) const {
     }
     total = total + partial;
   }
-  float a = (*scales)[token] * (c.offset == 1 ? factor / 2 : factor);
+  float a = (*scales)[token] * (factor * c.unit());
   return c.group ? total * a : (total * s) * a;
 }
 
@@ -609,22 +708,64 @@ TEST_P(IntegerLinear, EqualsNaiveLoops) {
   uint64_t seed = baseSeed() * 1000003 + bits * 1009 + bucket * 31 + planes;
   Choices choices(seed);
   std::vector<Case> cases;
-  for (int64_t group : {0, 32, 64, 128}) {
+  // Groups of 16 where blocks are as short; one of the others by chance.
+  bool isShort = blockColumns(bits) <= 16;
+  for (int64_t group : {int64_t(0), choices.pick({32, 64, 128}),
+                        isShort ? int64_t(16) : int64_t(64)}) {
     Case c;
     c.bits = bits;
     c.bucket = bucket;
     c.planes = planes;
     c.group = group;
     choices.complete(c);
+    if (bits == 1)
+      c.offset = 1;
     cases.push_back(c);
   }
   check(cases, seed);
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, IntegerLinear,
-                         testing::Combine(testing::Values(2, 3, 4, 8),
+                         testing::Combine(testing::Range(1, 9),
                                           testing::Values<int64_t>(1, 16, 32),
                                           testing::Values(1, 2)));
+
+class TableLinear : public testing::TestWithParam<std::tuple<Table, int64_t>> {
+};
+
+TEST_P(TableLinear, EqualsNaiveLoops) {
+  auto [table, bucket] = GetParam();
+  uint64_t seed = baseSeed() * 15485863 + int(table) * 1009 + bucket * 31;
+  Choices choices(seed);
+  std::vector<Case> cases;
+  for (int planes : {1, 2}) {
+    Case c;
+    c.table = table;
+    c.bucket = bucket;
+    c.planes = planes;
+    choices.complete(c);
+    c.offset = 0;
+    c.group = choices.pick({0, 32, 64, 128});
+    bool isLevels = table == Table::Ternary || table == Table::Levels;
+    if (!isLevels) {
+      c.e4m3 = table == Table::Nvfp4;
+      c.group = c.e4m3 ? 16 : 32;
+    }
+    c.bits = table == Table::Mxfp6     ? 6
+             : table == Table::Mxint8  ? 8
+             : table == Table::Ternary ? 2
+                                       : 4;
+    cases.push_back(c);
+  }
+  check(cases, seed);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Formats, TableLinear,
+    testing::Combine(testing::Values(Table::Mxfp4, Table::Nvfp4, Table::Mxfp6,
+                                     Table::Mxint8, Table::Ternary,
+                                     Table::Levels),
+                     testing::Values<int64_t>(1, 16, 32)));
 
 class FloatLinear
     : public testing::TestWithParam<std::tuple<Weights, int64_t>> {};
@@ -651,7 +792,7 @@ INSTANTIATE_TEST_SUITE_P(
 /// largest activations, on each side of every bound that is tracked.
 TEST(LinearKernel, HoldsTheLargestSums) {
   std::vector<Case> cases;
-  for (int bits : {2, 3, 4, 8})
+  for (int bits : {2, 3, 4, 5, 6, 7, 8})
     for (int64_t group : {0, 128})
       for (int64_t bucket : {1, 32}) {
         Case c;
