@@ -50,7 +50,8 @@ def LowbitQuantize : Pass<"lowbit-quantize", "::mlir::ModuleOp"> {
     Option<"file", "file", "std::string", /*default=*/"\"\"",
            "Safetensors file of codes and scales, for the solver given">,
     Option<"activation", "activation", "std::string", /*default=*/"\"i16\"",
-           "How linears see their input: i16 or i8">,
+           "How linears see their input: i16, i8, or e.g. "
+           "i4-g32-e4m3-stored">,
   ];
 }
 

@@ -61,6 +61,10 @@ private:
   void addSlab(Value totals, int64_t joint);
   void addTokens(Value totals, Value token, int64_t joint, int64_t count);
   SmallVector<Value> groupedPartials(Value token, int64_t joint, int64_t count);
+  /// f of `cuts` (i64) cuts from `column` on for each panel and each of `count`
+  /// tokens; `zeros` has one value for each panel, or none.
+  SmallVector<Value> cutSums(ArrayRef<Value> panels, Value token, Value column,
+                             Value cuts, ArrayRef<Value> zeros, int64_t count);
   SmallVector<Value> rowPartials(Value token, int64_t joint, int64_t count);
   /// Address of the totals of tile `tile` of the item.
   Value totalsOf(Value tile);
@@ -162,6 +166,37 @@ void PanelWalk::decodeTile(Value tile, int64_t index) {
 // Tokens against panels
 //===----------------------------------------------------------------------===//
 
+SmallVector<Value> PanelWalk::cutSums(ArrayRef<Value> panels, Value token,
+                                      Value column, Value cuts,
+                                      ArrayRef<Value> zeros, int64_t count) {
+  int64_t cut = linear.cutColumns();
+  int64_t cutBytes = cut / stepColumns * dot->stepBytes();
+  int64_t tokenSums = linear.planes * linear.sumCount() * 4;
+  Value firstSums = steps.sums(token, k.div(column, k.index(cut)));
+  SmallVector<Value> f(panels.size() * count, k.zero(k.f32x16()));
+  return k.forLoop(k.index(0), cuts, 1, f, [&](Value i, ValueRange carried) {
+    SmallVector<Value> here;
+    for (Value panel : panels)
+      here.push_back(k.element(panel, i, cutBytes));
+    Value at = k.add(column, k.mul(i, k.index(cut)));
+    SmallVector<Sums> exact = dot->panelSums(
+        here, {token, at, firstToken, firstColumn}, count, {cut, Value()});
+    Value sums = k.element(firstSums, i, 4);
+    SmallVector<Value> next(carried);
+    for (int64_t c = 0; c < count; ++c) {
+      Value scale = steps.groupScale(k.add(token, k.index(c)), at);
+      for (size_t tile = 0; tile < panels.size(); ++tile) {
+        Value &sum = next[tile * count + c];
+        sum = k.fma(steps.toFloat(exact[tile * count + c],
+                                  k.offset(sums, c * tokenSums),
+                                  zeros.empty() ? Value() : zeros[tile]),
+                    scale, sum);
+      }
+    }
+    return next;
+  });
+}
+
 /// Partial sums of the slab, entry tile · count + token.
 SmallVector<Value> PanelWalk::groupedPartials(Value token, int64_t joint,
                                               int64_t count) {
@@ -180,24 +215,39 @@ SmallVector<Value> PanelWalk::groupedPartials(Value token, int64_t joint,
           panels.push_back(k.element(panel(tile), g,
                                      group / stepColumns * dot->stepBytes()));
         Value column = k.add(firstColumn, k.mul(g, k.index(group)));
-        SmallVector<Sums> exact =
-            dot->panelSums(panels, {token, column, firstToken, firstColumn},
-                           count, {group, Value()});
+        SmallVector<Value> zeros;
+        for (int64_t tile = 0; tile < joint && isStored(); ++tile)
+          zeros.push_back(k.load(
+              k.i32x16(),
+              k.element(at(scratch.zeros + tile * PanelScratch::groupsBytes), g,
+                        64),
+              64));
+        SmallVector<Value> f;
+        SmallVector<Sums> exact;
+        if (linear.isCut()) {
+          int64_t cut = linear.cutColumns();
+          Value rest = k.sub(k.index(linear.inputs + cut - 1), column);
+          Value cuts = minimum(k.index(group / cut), k.div(rest, k.index(cut)));
+          f = cutSums(panels, token, column, cuts, zeros, count);
+        } else {
+          exact =
+              dot->panelSums(panels, {token, column, firstToken, firstColumn},
+                             count, {group, Value()});
+        }
         SmallVector<Value> next;
-        Value groupSums = k.element(sums, g, 4);
         for (int64_t tile = 0; tile < joint; ++tile) {
           int64_t base = tile * PanelScratch::groupsBytes;
           Value scale = k.load(k.f32x16(),
                                k.element(at(scratch.scales + base), g, 64), 64);
-          Value zeros;
-          if (isStored())
-            zeros = k.load(k.i32x16(),
-                           k.element(at(scratch.zeros + base), g, 64), 64);
           for (int64_t c = 0; c < count; ++c) {
             int64_t i = tile * count + c;
-            Value f = steps.toFloat(exact[i],
-                                    k.offset(groupSums, c * tokenSums), zeros);
-            next.push_back(k.fma(f, scale, carried[i]));
+            Value sum = linear.isCut()
+                            ? f[i]
+                            : steps.toFloat(exact[i],
+                                            k.offset(k.element(sums, g, 4),
+                                                     c * tokenSums),
+                                            isStored() ? zeros[tile] : Value());
+            next.push_back(k.fma(sum, scale, carried[i]));
           }
         }
         return next;
@@ -209,6 +259,15 @@ SmallVector<Value> PanelWalk::rowPartials(Value token, int64_t joint,
   SmallVector<Value> panels;
   for (int64_t tile = 0; tile < joint; ++tile)
     panels.push_back(panel(tile));
+  SmallVector<Value> panelZeros;
+  for (int64_t tile = 0; tile < joint && isStored(); ++tile)
+    panelZeros.push_back(k.load(
+        k.i32x16(), at(scratch.zeros + tile * PanelScratch::groupsBytes), 64));
+  if (linear.isCut()) {
+    int64_t cut = linear.cutColumns();
+    Value cuts = k.div(k.add(columns, k.index(cut - 1)), k.index(cut));
+    return cutSums(panels, token, firstColumn, cuts, panelZeros, count);
+  }
   // Beyond the last column activations are 0, up to whole periods (5.2).
   Value periods = k.shrs(k.add(columns, k.index(periodColumns - 1)),
                          llvm::Log2_64(periodColumns));
@@ -219,10 +278,7 @@ SmallVector<Value> PanelWalk::rowPartials(Value token, int64_t joint,
   int64_t tokenSums = linear.planes * linear.sumCount() * 4;
   SmallVector<Value> partials;
   for (int64_t tile = 0; tile < joint; ++tile) {
-    Value zeros;
-    if (isStored())
-      zeros = k.load(k.i32x16(),
-                     at(scratch.zeros + tile * PanelScratch::groupsBytes), 64);
+    Value zeros = isStored() ? panelZeros[tile] : Value();
     for (int64_t c = 0; c < count; ++c)
       partials.push_back(steps.toFloat(exact[tile * count + c],
                                        k.offset(sums, c * tokenSums), zeros));

@@ -179,6 +179,8 @@ struct Case {
   bool e4m3 = false;
   int offset = 0; // integer, half, stored
   int planes = 2;
+  /// Columns of activations that share a scale; 0: those of a token.
+  int64_t activationGroup = 0;
   int64_t bucket = 1, tokens = 1, outputs = 16, inputs = 64;
   bool bias = false, residual = false, inPlace = false;
   /// Largest codes with the largest activations of one sign.
@@ -195,7 +197,11 @@ struct Case {
   int64_t groups() const {
     return (inputs + groupColumns() - 1) / groupColumns();
   }
-  int64_t sumColumns() const { return group ? group : 512; }
+  /// Columns that one sum covers.
+  int64_t sumColumns() const {
+    int64_t columns = group ? group : 512;
+    return activationGroup ? std::min(columns, activationGroup) : columns;
+  }
 };
 
 std::string Case::text(const std::string &name) const {
@@ -212,8 +218,11 @@ std::string Case::text(const std::string &name) const {
     else
       os << "row";
     os << ", scale = " << (e4m3 ? "f8E4M3FN" : "f16")
-       << ", offset = " << offsets[offset]
-       << ">>, activation = " << (planes == 2 ? "i16" : "i8");
+       << ", offset = " << offsets[offset] << ">>, activation = ";
+    if (activationGroup)
+      os << "i4, activation_group = " << activationGroup;
+    else
+      os << (planes == 2 ? "i16" : "i8");
   } else {
     os << ">, activation = f32, x_offset = " << xOffset
        << ", x_stride = " << xStride;
@@ -258,7 +267,7 @@ private:
   std::vector<float> x;
   float factor = 1;
   std::unique_ptr<Guarded<uint8_t>> weight, activations;
-  std::unique_ptr<Guarded<float>> scales, bias, residual;
+  std::unique_ptr<Guarded<float>> scales, columnScales, bias, residual;
   std::unique_ptr<Guarded<int32_t>> sums;
 };
 
@@ -401,7 +410,13 @@ void Problem::makeActivations() {
   scales = std::make_unique<Guarded<float>>(c.tokens);
   sums = std::make_unique<Guarded<int32_t>>(c.tokens * c.planes * sumCount);
   std::fill_n(sums->data(), sums->size(), 0);
-  int limit = c.planes == 2 ? 32639 : 127;
+  int limit = c.planes == 2 ? 32639 : c.activationGroup ? 15 : 127;
+  int64_t columnGroups =
+      c.activationGroup ? (c.inputs + c.activationGroup - 1) / c.activationGroup
+                        : 0;
+  columnScales = std::make_unique<Guarded<float>>(c.tokens * columnGroups);
+  for (int64_t i = 0; i < c.tokens * columnGroups; ++i)
+    (*columnScales)[i] = e4m3Value(uint8_t(random(0, 0x7E)));
   for (int64_t m = 0; m < c.tokens; ++m) {
     (*scales)[m] = float(random(0, 1000)) * 1.3e-6f;
     int sign = m % 2 ? -1 : 1;
@@ -431,6 +446,8 @@ std::vector<const void *> Problem::arguments(float *y) const {
     result = {activations->data(), scales->data(), sums->data()};
   else
     result = {activations->data()};
+  if (c.activationGroup)
+    result.push_back(columnScales->data());
   result.push_back(weight->data());
   if (c.bias)
     result.push_back(bias->data());
@@ -452,6 +469,7 @@ float Problem::dotInteger(int64_t token, int64_t n) const {
       int64_t end = std::min(slabEnd, (group + 1) * c.groupColumns());
       s = groupScales[n * c.groups() + group];
       int64_t exact[2] = {0, 0};
+      float cuts = 0; // of activations with groups
       for (; k < end; ++k) {
         int code = codes[n * c.inputs + k];
         int w = c.offset == 0   ? code - (1 << (c.bits - 1))
@@ -461,8 +479,19 @@ float Problem::dotInteger(int64_t token, int64_t n) const {
         int hi = c.planes == 2 ? (value + 128) >> 8 : value;
         exact[0] += w * hi;
         exact[1] += c.planes == 2 ? w * (value - 256 * hi) : 0;
+        if (c.activationGroup &&
+            ((k + 1) % c.activationGroup == 0 || k + 1 == end)) {
+          int64_t columnGroups =
+              (c.inputs + c.activationGroup - 1) / c.activationGroup;
+          cuts = std::fma(
+              float(exact[0]),
+              (*columnScales)[token * columnGroups + k / c.activationGroup],
+              cuts);
+          exact[0] = 0;
+        }
       }
-      float f = c.planes == 2
+      float f = c.activationGroup ? cuts
+                : c.planes == 2
                     ? std::fma(float(exact[0]), 256.0f, float(exact[1]))
                     : float(exact[0]);
       partial = c.group ? std::fma(f, s, partial) : f;
@@ -626,6 +655,33 @@ INSTANTIATE_TEST_SUITE_P(Formats, IntegerLinear,
                                           testing::Values<int64_t>(1, 16, 32),
                                           testing::Values(1, 2)));
 
+class GroupedActivations
+    : public testing::TestWithParam<std::tuple<int, int64_t>> {};
+
+/// Activations with a scale for each group of columns, against weights with
+/// smaller, equal and larger groups and with none.
+TEST_P(GroupedActivations, EqualsNaiveLoops) {
+  auto [bits, bucket] = GetParam();
+  uint64_t seed = baseSeed() * 15013 + bits * 997 + bucket;
+  Choices choices(seed);
+  std::vector<Case> cases;
+  for (int64_t group : {0, 32, 64, 128}) {
+    Case c;
+    c.bits = bits;
+    c.bucket = bucket;
+    c.planes = 1;
+    c.group = group;
+    c.activationGroup = choices.pick({32, 32, 64, 128});
+    choices.complete(c);
+    cases.push_back(c);
+  }
+  check(cases, seed);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, GroupedActivations,
+                         testing::Combine(testing::Values(2, 3, 4, 8),
+                                          testing::Values<int64_t>(1, 16, 32)));
+
 class FloatLinear
     : public testing::TestWithParam<std::tuple<Weights, int64_t>> {};
 
@@ -737,6 +793,12 @@ TEST(LinearKernel, RefusesWhatItCannotServe) {
   std::string weight = "type = tensor<16x64xf32, #lowbit.int<4, group = 64, "
                        "scale = f16, offset = half>>, activation = i8, ";
   EXPECT_NE(refused(weight + "bucket = 7, " + rest).find("'bucket'"),
+            std::string::npos);
+  EXPECT_NE(refused("type = tensor<16x64xf32, #lowbit.int<4, group = 64, scale "
+                    "= f16, offset = half>>, activation = i4, "
+                    "activation_group = 48, bucket = 1, " +
+                    rest)
+                .find("'activation_group'"),
             std::string::npos);
   EXPECT_NE(refused(weight + "bucket = 1, bias = false, residual = false, "
                              "y_stride = 15")
