@@ -4,8 +4,8 @@
 
 - With recipe `float` against transformers: max |difference| <= 1e-4 of max |logit|
   (expected_logits.npz of test/Import).
-- With every named recipe, and with an int8 cache and E4M3 row scales, against the
-  strict interpreter: equal to the bit, for every variant that this machine runs,
+- With every named recipe, and with caches and activations of 8, 4 and 2 bits and E4M3
+  scales, against the strict interpreter: equal to the bit, for every variant that this machine runs,
   one and two threads, and token by token instead of in one batch.
 """
 import json
@@ -35,6 +35,16 @@ EXTRA = {"quantize": [
     {"lowbit-quantize": {"roles": ["down"], "format": "int2-g32-e4m3-stored", "solver": "search"}},
     {"lowbit-quantize": {"format": "int8-row", "solver": "nearest"}},
     {"lowbit-set-cache": {"type": "i8"}}]}
+# Activations and a cache of 4 and 2 bits, groups of both sides smaller, equal and larger.
+GROUPED = {"quantize": [
+    {"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int8-g64", "solver": "nearest"}},
+    {"lowbit-quantize": {"roles": ["q", "k", "v"], "format": "int4-row", "activation": "i4-g32-e4m3-stored"}},
+    {"lowbit-quantize": {"roles": ["down"], "format": "int3-g32-half", "activation": "i4-g64-e4m3"}},
+    {"lowbit-quantize": {"roles": ["o"], "format": "int8-g128-stored", "activation": "i2-g32-stored"}},
+    {"lowbit-quantize": {"format": "int4-g64", "activation": "i4-g128"}},
+    {"lowbit-set-cache": {"type": "i4-g32"}}]}
+PAIRS = {"quantize": [{"lowbit-quantize": {"format": "int4-g64", "activation": "i2-g32-e4m3-stored"}},
+                      {"lowbit-set-cache": {"type": "i2-head"}}]}
 SHARED = ROOT.parent / "shared/models/stories260K"
 
 
@@ -108,7 +118,10 @@ def main():
     for name in list(tiny_models.MODELS) + ["books-7m", "stories260K"]:
         with tempfile.TemporaryDirectory() as temporary:
             folder = pathlib.Path(temporary)
-            (folder / "extra.json").write_text(json.dumps(EXTRA))
+            own = []
+            for file, recipe in (("extra", EXTRA), ("grouped", GROUPED), ("pairs", PAIRS)):
+                own.append(folder / f"{file}.json")
+                own[-1].write_text(json.dumps(recipe))
             if name in tiny_models.MODELS:
                 (folder / "model").mkdir()
                 model, ids = write_model(name, folder / "model"), tiny_models.tokens(name)
@@ -121,7 +134,7 @@ def main():
                 continue
             (folder / "ids").write_text(" ".join(map(str, ids)))
             small = name in tiny_models.MODELS
-            recipes = ["float", folder / "extra.json"] if small else RECIPES + [folder / "extra.json"]
+            recipes = (["float"] if small else RECIPES) + own
             for recipe in recipes:
                 artifact = compare_with_reference(tally, folder, model, name, str(recipe), ids)
                 if recipe != "float":
