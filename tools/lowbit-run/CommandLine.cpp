@@ -135,6 +135,12 @@ void declareRest(Declarations &declare, CommandLine &line) {
   declare.option("--variant", line.variant,
                  "Largest kernel variant to use: portable, avx2, avx512 "
                  "(default: the CPU's best)");
+  declare.option("--device", line.device,
+                 "cpu (default), or emulated: the GPU's plan with its threads "
+                 "made to run on the CPU, and races in shared memory found");
+  declare.option("--schedule", line.schedule,
+                 "With --device emulated: 0 (default) runs threads in order, "
+                 "another number is the seed of random schedules");
   declare
       .option("--engine", line.engine,
               "kernels (default), or reference or reference-f64: the "
@@ -232,6 +238,10 @@ std::string checkTogether(const CommandLine &line) {
     return "--pp and --tg must not be negative";
   if (line.threads < 0 || line.threads > 10000)
     return "--threads: " + std::to_string(line.threads) + " is not in 0…10000";
+  if (line.schedule < 0)
+    return "--schedule: " + std::to_string(line.schedule) + " is not in 0…";
+  if (line.schedule != 0 && line.device != "emulated")
+    return "--schedule goes with --device emulated";
   if (line.seed < -1)
     return "--seed: " + std::to_string(line.seed) + " is not in -1…";
   return "";

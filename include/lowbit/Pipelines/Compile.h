@@ -54,6 +54,8 @@ struct CompileOptions {
   std::string profile;
   bool allowUnused = false;
   bool allowNonfinite = false;
+  /// As in EmitOptions.
+  std::string ptxas;
   /// Where modules of each stage and the kernels' code go; empty: nowhere.
   std::string dump;
   bool logJsonLines = false;

@@ -3,11 +3,13 @@
 #include "KernelHarness.h"
 #include "lowbit/Conversion/KernelFamilies.h"
 #include "lowbit/Conversion/Passes.h"
+#include "lowbit/Runtime/Emulator.h"
 #include "lowbit/Target/EmitObject.h"
 #include "lowbit/Target/LinkObject.h"
 #include "lowbit/Target/TargetInfo.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/Support/raw_ostream.h"
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
@@ -64,6 +66,15 @@ std::vector<uint32_t> lowbit::test::variantsWithWide() {
   return variants;
 }
 
+std::vector<uint32_t> lowbit::test::variantsWithEmulated() {
+  std::vector<uint32_t> variants = runnableVariants();
+  if (cpuHas(1))
+    variants.push_back(emulatedVariant);
+  else
+    printf("SKIPPED the emulated GPU kernels (this CPU lacks AVX2)\n");
+  return variants;
+}
+
 //===----------------------------------------------------------------------===//
 // KernelHarness
 //===----------------------------------------------------------------------===//
@@ -108,7 +119,7 @@ KernelHarness::KernelHarness(std::string_view text, std::string_view target,
     ADD_FAILURE() << "kernels do not parse";
     return;
   }
-  if (build(target, wide) && target == "x86_64")
+  if (build(target, wide) && target != "aarch64")
     load();
 }
 
@@ -120,9 +131,16 @@ KernelHarness::~KernelHarness() {
 bool KernelHarness::build(std::string_view target, bool wide) {
   mlir::OwningOpRef<mlir::ModuleOp> functions(module->kernels->clone());
   mlir::PassManager passes(&module->context);
-  ConvertLowbitToVectorOptions toVector;
-  toVector.target = target;
-  passes.addPass(createConvertLowbitToVector(toVector));
+  if (target == "emulated") {
+    ConvertLowbitToTilesOptions toTiles;
+    toTiles.target = target;
+    passes.addPass(createConvertLowbitToTiles(toTiles));
+    passes.addPass(createConvertTilesToHost());
+  } else {
+    ConvertLowbitToVectorOptions toVector;
+    toVector.target = target;
+    passes.addPass(createConvertLowbitToVector(toVector));
+  }
   if (mlir::failed(passes.run(*functions))) {
     ADD_FAILURE() << "kernels cannot be emitted for " << target;
     return false;
@@ -208,18 +226,56 @@ static std::vector<std::pair<int64_t, int64_t>> cut(int64_t items,
   return pieces;
 }
 
+/// Whether a kernel has a cache that GPU targets refuse (i4 and i2).
+static bool hasGroupedCache(KernelOp kernel) {
+  auto cache = kernel.getParameters().getAs<mlir::TypeAttr>("cache");
+  return cache && cache.getValue().getIntOrFloatBitWidth() < 8;
+}
+
+/// The same kernels as a GPU would run them.
+void KernelHarness::buildEmulated() {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  for (KernelOp kernel : module->kernels->getOps<KernelOp>())
+    if (!hasGroupedCache(kernel))
+      stream << kernel << "\n";
+  emulated = std::make_unique<KernelHarness>(text, "emulated");
+}
+
+void KernelHarness::runEmulated(std::string_view name,
+                                std::vector<uint8_t *> args, int64_t rows,
+                                int64_t items, uint64_t seed) {
+  constexpr uint32_t tableVariant = 1; // it needs what AVX2 kernels need
+  if (!emulated)
+    buildEmulated();
+  KernelFunction function =
+      emulated->ok() ? emulated->find(name, tableVariant) : nullptr;
+  if (!function) {
+    ADD_FAILURE() << "no emulated kernel " << name;
+    return;
+  }
+  Emulator emulator(seed);
+  for (auto [begin, end] : cut(items, seed)) {
+    function(args.data(), rows, begin, end, emulator.scratch());
+    if (Status failure = emulator.takeFailure())
+      ADD_FAILURE() << name << ": " << failure->message;
+  }
+}
+
 void KernelHarness::run(std::string_view name, uint32_t variant,
                         std::vector<const void *> args, int64_t rows,
                         int64_t items, uint64_t seed) {
+  std::vector<uint8_t *> pointers;
+  for (const void *argument : args)
+    pointers.push_back(
+        const_cast<uint8_t *>(static_cast<const uint8_t *>(argument)));
+  if (variant == emulatedVariant)
+    return runEmulated(name, pointers, rows, items, seed);
   KernelFunction function = find(name, variant);
   if (!function) {
     ADD_FAILURE() << "no kernel " << name << " of variant " << variant;
     return;
   }
-  std::vector<uint8_t *> pointers;
-  for (const void *argument : args)
-    pointers.push_back(
-        const_cast<uint8_t *>(static_cast<const uint8_t *>(argument)));
   for (auto [begin, end] : cut(items, seed)) {
     GuardedBytes scratch(size_t(scratchBytes(name)));
     scratch.poison();

@@ -41,6 +41,13 @@ constexpr uint32_t wideVariant = 100;
 /// runnableVariants(), and wideVariant where the CPU has AVX2.
 std::vector<uint32_t> variantsWithWide();
 
+/// For the kernels of the target `emulated`: what a family emits for a GPU, run
+/// by the emulator.
+constexpr uint32_t emulatedVariant = 101;
+
+/// runnableVariants(), and emulatedVariant.
+std::vector<uint32_t> variantsWithEmulated();
+
 /// Kernels compiled from `lowbit.kernel` operations. Failures are reported to
 /// GoogleTest; the object is then `!ok()`.
 class KernelHarness {
@@ -63,7 +70,8 @@ public:
 
   /// Calls the kernel over [0, items) in pieces cut by `seed` (0: one piece, in
   /// order; else random pieces in random order), with fresh poisoned scratch
-  /// whose redzone is checked.
+  /// whose redzone is checked. `seed` is also that of the emulator's schedule;
+  /// what the emulator finds wrong fails the test.
   void run(std::string_view name, uint32_t variant,
            std::vector<const void *> args, int64_t rows, int64_t items,
            uint64_t seed = 0);
@@ -71,6 +79,9 @@ public:
 private:
   bool build(std::string_view target, bool wide);
   void load();
+  void buildEmulated();
+  void runEmulated(std::string_view name, std::vector<uint8_t *> args,
+                   int64_t rows, int64_t items, uint64_t seed);
 
   /// The context and the module of `lowbit.kernel` operations.
   struct Module;
@@ -79,6 +90,8 @@ private:
   std::string codeObject;
   void *library = nullptr;
   bool loaded = false;
+  /// The code of the target `emulated`, made when it is first asked for.
+  std::unique_ptr<KernelHarness> emulated;
 };
 
 /// An array as the runtime lays out buffers: 64-byte aligned, 64 bytes of slack

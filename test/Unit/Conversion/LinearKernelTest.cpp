@@ -556,6 +556,7 @@ void check(const std::vector<Case> &cases, uint64_t seed) {
   for (size_t i = 0; i < cases.size(); ++i)
     text += cases[i].text(name(i));
   LinearCode code(text);
+  KernelHarness harness(text);
   if (testing::Test::HasFatalFailure())
     return;
   std::vector<int> variants(runnableVariants().begin(),
@@ -594,6 +595,18 @@ void check(const std::vector<Case> &cases, uint64_t seed) {
       function(arguments.data(), c.tokens, 0, c.items(), scratch.data());
       ASSERT_TRUE(
           equalBits(expected.data(), whole.data(), expected.size(), "y"));
+      ++compared;
+    }
+    // As a GPU would run it: threads in order, and in two random orders.
+    for (uint64_t schedule : {uint64_t(0), seed + i, seed + i + 1000}) {
+      SCOPED_TRACE(c.text(name(i)) + " emulated, schedule " +
+                   std::to_string(schedule));
+      Guarded<float> y(problem.before());
+      int64_t pairs = (c.outputs + 31) / 32;
+      harness.run(name(i), emulatedVariant, problem.arguments(y.data()),
+                  c.tokens, pairs, schedule);
+      ASSERT_TRUE(equalBits(expected.data(), y.data(), expected.size(), "y"));
+      ASSERT_TRUE(y.intact() && problem.intact());
       ++compared;
     }
   }
