@@ -141,9 +141,8 @@ template <typename T> struct HeadAttention {
     return position * shape.kvHeads + kvHead;
   }
   bool hasScales() const {
-    return (shape.element == CacheElement::I8 ||
-            shape.element == CacheElement::Grouped) &&
-           sizeof(T) == sizeof(float);
+    return shape.element == CacheElement::I8 ||
+           shape.element == CacheElement::Grouped;
   }
 
   /// s_j.

@@ -5,6 +5,7 @@
 #include "lowbit/Checkpoint/Message.h"
 #include "mlir/IR/Matchers.h"
 #include "llvm/ADT/TypeSwitch.h"
+#include <type_traits>
 
 using namespace mlir;
 using namespace lowbit;
@@ -175,8 +176,11 @@ template <typename T> Status Evaluator<T>::evaluateAttention(AttentionOp op) {
   shape.headDim = op.getHeadDim();
   shape.scale = op.getScale().convertToFloat();
   mlir::Type type = op.getCache();
-  shape.element = state.options.exactCache || type.isF32() ? CacheElement::Exact
-                  : type.isF16()                           ? CacheElement::F16
+  // F64 mode rounds nothing that is kept.
+  bool isExact =
+      std::is_same_v<T, double> || state.options.exactCache || type.isF32();
+  shape.element = isExact             ? CacheElement::Exact
+                  : type.isF16()      ? CacheElement::F16
                   : type.isInteger(8) ? CacheElement::I8
                                       : CacheElement::Grouped;
   shape.bits = type.getIntOrFloatBitWidth();

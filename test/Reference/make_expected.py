@@ -347,23 +347,27 @@ def f64_mode(random):
                     f"{tensor(x)}, {kind} -> tensor<2x3xf32>")
         close(v, x.astype(np.float64) @ spec.quantize_nearest(w, grid).exact().T)
 
-    def attention():
-        q, k, v = normal(random, 3, 16), normal(random, 3, 8), normal(random, 3, 8)
+    def attention(heads, dim, cache):
+        """`heads` query heads of `dim` elements, two for each head of keys and values."""
+        q = normal(random, 3, heads * dim)
+        k, v = (normal(random, 3, heads * dim // 2) for _ in range(2))
         places = np.array([[0, j] for j in range(3)], np.int32)
-        expected = np.zeros((3, 16))
+        expected = np.zeros((3, heads * dim))
         for row in range(3):
-            for h in range(4):
-                head, kv = slice(4 * h, 4 * h + 4), slice(4 * (h // 2), 4 * (h // 2) + 4)
+            for h in range(heads):
+                head, kv = (slice(dim * i, dim * i + dim) for i in (h, h // 2))
                 s = np.float64(q[row, head]) @ np.float64(k[:row + 1, kv]).T * 0.5
                 p = np.exp(s - s.max())
                 expected[row, head] = p / p.sum() @ np.float64(v[:row + 1, kv])
         value = f.value(
             f"lowbit.attention {f.constant(q)}, {f.constant(k)}, {f.constant(v)}, "
-            f"{f.constant(places)} layer = 1 heads = 4 kv_heads = 2 scale = 0.5 cache = i8 : {tensor(q)}, {tensor(k)}, {tensor(places)}")
+            f"{f.constant(places)} layer = 1 heads = {heads} kv_heads = {heads // 2} "
+            f"scale = 0.5 cache = {cache} : {tensor(q)}, {tensor(k)}, {tensor(places)}")
         close(value, expected)
 
     f.test("linear", linear)
-    f.test("attention", attention)
+    f.test("attention", lambda: attention(4, 4, "i8"))
+    f.test("attention_grouped", lambda: attention(2, 72, "i4 group = 32"))
     return f
 
 
