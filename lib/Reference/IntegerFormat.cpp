@@ -121,9 +121,7 @@ Result<Weight> reference::decodeIntegerTiles(mlir::RankedTensorType type,
                                              Bytes bytes,
                                              llvm::StringRef name) {
   auto format = llvm::cast<IntAttr>(type.getEncoding());
-  Weight weight;
-  weight.rows = type.getDimSize(0);
-  weight.columns = type.getDimSize(1);
+  Weight weight = shapedWeight(type);
   IntegerSteps steps = emptySteps(format, weight.rows, weight.columns);
 
   int64_t lastColumns = weight.columns - (steps.groups - 1) * steps.group;
@@ -133,11 +131,8 @@ Result<Weight> reference::decodeIntegerTiles(mlir::RankedTensorType type,
   tileBytes = (tileBytes + 63) / 64 * 64;
   int64_t tiles = (weight.rows + 15) / 16;
   uint64_t size = tiles * tileBytes + (steps.hasFactor ? 64 : 0);
-  if (bytes.size != size)
-    return badInput(name.str(), "",
-                    "has " + std::to_string(bytes.size) +
-                        " bytes, its format and shape need " +
-                        std::to_string(size));
+  if (Status status = checkSize(bytes, size, name))
+    return *status;
   if (steps.hasFactor)
     steps.factor = loadF32(bytes.data + tiles * tileBytes);
   if (!(steps.factor > 0 && std::isfinite(steps.factor)))
@@ -154,12 +149,10 @@ Result<Weight> reference::decodeIntegerTiles(mlir::RankedTensorType type,
                 group + 1 < steps.groups ? steps.group : lastColumns,
                 &steps.steps[row * weight.columns + group * steps.group],
                 scale);
-      if (std::signbit(scale) || !std::isfinite(scale))
-        return badInput(name.str(),
-                        "scale of row " + std::to_string(row) + ", group " +
-                            std::to_string(group),
-                        "is " + std::to_string(scale) +
-                            ", must be finite and not negative");
+      if (Status status = checkScale(scale, name,
+                                     "row " + std::to_string(row) + ", group " +
+                                         std::to_string(group)))
+        return *status;
     }
   weight.integers = std::move(steps);
   return weight;

@@ -41,13 +41,30 @@ static float decodeElement(Type type, const uint8_t *bytes) {
   return type.isF16() ? decodeF16(load16(bytes)) : decodeBF16(load16(bytes));
 }
 
-/// An empty weight of the shape of `type`.
-static Weight shapedWeight(RankedTensorType type) {
+Weight reference::shapedWeight(RankedTensorType type) {
   Weight weight;
   weight.isVector = type.getRank() == 1;
   weight.rows = weight.isVector ? 1 : type.getDimSize(0);
   weight.columns = type.getShape().back();
   return weight;
+}
+
+Status reference::checkSize(Bytes bytes, uint64_t needed, StringRef name) {
+  if (bytes.size == needed)
+    return std::nullopt;
+  return badInput(name.str(), "",
+                  "has " + std::to_string(bytes.size) +
+                      " bytes, its format and shape need " +
+                      std::to_string(needed));
+}
+
+Status reference::checkScale(float scale, StringRef name,
+                             const std::string &place) {
+  if (!std::signbit(scale) && std::isfinite(scale))
+    return std::nullopt;
+  return badInput(name.str(), "scale of " + place,
+                  "is " + std::to_string(scale) +
+                      ", must be finite and not negative");
 }
 
 Weight reference::decodeRowMajor(RankedTensorType type, Bytes bytes) {

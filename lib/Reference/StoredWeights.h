@@ -9,6 +9,14 @@
 
 namespace lowbit::reference {
 
+/// An empty weight of the shape of `type`.
+Weight shapedWeight(mlir::RankedTensorType type);
+
+/// What every decoder refuses (exit 3): a buffer of another size than `needed`,
+/// and a scale that no solver writes, at `place` ("row 3, group 0").
+Status checkSize(Bytes bytes, uint64_t needed, llvm::StringRef name);
+Status checkScale(float scale, llvm::StringRef name, const std::string &place);
+
 /// A row-major tensor of f32, f16 or bf16, widened. `bytes` has its size.
 Weight decodeRowMajor(mlir::RankedTensorType type, Bytes bytes);
 

@@ -50,30 +50,35 @@ struct StreamPlace {
 
 } // namespace
 
+/// The code of a stream: V, mask and tables.
+struct Code {
+  int64_t weightsPerStep;
+  int mask;
+  llvm::ArrayRef<int8_t> table;
+};
+
 /// T of row `row` of the tile, column `k`.
-static int numberAt(TrellisAttr format, int64_t stream, const uint8_t *codes,
-                    int64_t vectors, int64_t row, int64_t k) {
-  int64_t v = format.getStreams()[stream];
+static int numberAt(const Code &code, const uint8_t *codes, int64_t vectors,
+                    int64_t row, int64_t k) {
+  int64_t v = code.weightsPerStep;
   Strand strand = {codes + row / (64 * v) * (64 * vectors), vectors};
   int64_t u = row % (64 * v) / 64, j = row % 64 / 16, r = row % 16;
   int64_t t = k / 4, b = k % 4;
   static constexpr int64_t offsets[4] = {0, 2, 4, -2};
   int64_t p = 512 * t + 32 * r + 8 * b + offsets[j];
-  int c = strand.bits(p) ^ (format.getMask(stream) & strand.bits(p + 8));
+  int c = strand.bits(p) ^ (code.mask & strand.bits(p + 8));
   if (r % 2 == 1 && b == 3 && j == 2)
     c &= 15;
   if (r % 2 == 0 && b == 0 && j == 3)
     c &= 60;
-  return format.getTable(stream)[64 * u + c];
+  return code.table[64 * u + c];
 }
 
 Result<Weight> reference::decodeTrellisTiles(mlir::RankedTensorType type,
                                              Bytes bytes,
                                              llvm::StringRef name) {
   auto format = llvm::cast<TrellisAttr>(type.getEncoding());
-  Weight weight;
-  weight.rows = type.getDimSize(0);
-  weight.columns = type.getDimSize(1);
+  Weight weight = shapedWeight(type);
   llvm::ArrayRef<int64_t> streams = format.getStreams();
   int64_t vectors = (weight.columns + 3) / 4;
   int64_t tileRows = 64 * streams.back();
@@ -84,12 +89,10 @@ Result<Weight> reference::decodeTrellisTiles(mlir::RankedTensorType type,
     tileBytes = places.back().end;
   }
   int64_t tiles = (weight.rows + tileRows - 1) / tileRows;
-  if (bytes.size != uint64_t(tiles * tileBytes))
-    return badInput(name.str(), "",
-                    "has " + std::to_string(bytes.size) +
-                        " bytes, its format and shape need " +
-                        std::to_string(tiles * tileBytes));
+  if (Status status = checkSize(bytes, tiles * tileBytes, name))
+    return *status;
   for (size_t i = 0; i < streams.size(); ++i) {
+    Code code = {streams[i], format.getMask(i), format.getTable(i)};
     IntegerSteps steps;
     steps.wholeRow = true;
     steps.group = weight.columns;
@@ -100,16 +103,14 @@ Result<Weight> reference::decodeTrellisTiles(mlir::RankedTensorType type,
       const uint8_t *tile = bytes.data + row / tileRows * tileBytes;
       int64_t inTile = row % tileRows;
       float scale = decodeF16(load16(tile + places[i].scales + 2 * inTile));
-      if (std::signbit(scale) || !std::isfinite(scale))
-        return badInput(name.str(),
-                        "scale of row " + std::to_string(row) + ", stream " +
-                            std::to_string(i),
-                        "is " + std::to_string(scale) +
-                            ", must be finite and not negative");
+      if (Status status = checkScale(scale, name,
+                                     "row " + std::to_string(row) +
+                                         ", stream " + std::to_string(i)))
+        return *status;
       steps.scales[row] = scale;
       for (int64_t k = 0; k < weight.columns; ++k)
         steps.steps[row * weight.columns + k] = static_cast<int16_t>(
-            numberAt(format, i, tile + places[i].codes, vectors, inTile, k));
+            numberAt(code, tile + places[i].codes, vectors, inTile, k));
     }
     if (i == 0)
       weight.integers = std::move(steps);
