@@ -108,13 +108,9 @@ LogicalResult QuantizeOp::verify() {
     return emitOpError() << "requires equal shapes, got " << input << " and "
                          << result;
   // quantize_c3
-  StringRef solver = getSolver();
-  if (solver != "nearest" && solver != "search" && solver != "gptq" &&
-      solver != "viterbi" && solver != "given")
-    return emitOpError() << "knows the solvers nearest, search, gptq, viterbi "
-                            "and "
-                            "given, not '"
-                         << solver << "'";
+  if (!isSolver(getSolver().str()))
+    return emitOpError() << "knows the solvers " << solverSyntax("and")
+                         << ", not '" << getSolver() << "'";
   return success();
 }
 

@@ -70,7 +70,6 @@ public:
     return lowbit::storedSize(format, rows, columns);
   }
   const IntegerFormat *integers() const override { return &format; }
-  const char *decodeShape() const override { return "digits"; }
   int64_t sumColumns() const override {
     return format.group ? format.group : 512;
   }

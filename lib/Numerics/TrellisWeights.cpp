@@ -56,7 +56,6 @@ public:
     return lowbit::storedSize(format, rows, columns);
   }
   int64_t tileRows() const override { return format.tileRows(); }
-  const char *decodeShape() const override { return "trellis"; }
   int64_t sumColumns() const override { return 512; }
   bool hasSingleRows() const override { return false; }
   double gaussianError() const override {

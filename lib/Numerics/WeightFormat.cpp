@@ -27,12 +27,20 @@ int64_t WeightFormat::tileRows() const { return 16; }
 
 int64_t WeightFormat::laneBytes() const { return 4; }
 
-std::string WeightFormat::whyNoSolver(const std::string &) const {
-  std::string text = "it is made by ";
-  std::vector<std::string> names = solvers();
-  for (size_t i = 0; i < names.size(); ++i)
-    text += (i == 0 ? "" : i + 1 == names.size() ? " or " : ", ") + names[i];
+/// "a, b or c".
+static std::string joinNames(const std::vector<std::string> &names,
+                             const std::string &conjunction) {
+  std::string text;
+  for (size_t i = 0; i < names.size(); ++i) {
+    if (i != 0)
+      text += i + 1 == names.size() ? " " + conjunction + " " : ", ";
+    text += names[i];
+  }
   return text;
+}
+
+std::string WeightFormat::whyNoSolver(const std::string &) const {
+  return "it is made by " + joinNames(solvers(), "or");
 }
 
 TensorFacts WeightFormat::facts(const TensorScan &) const { return {}; }
@@ -152,6 +160,25 @@ FormatPtr findFormat(const std::string &name, std::string &why) {
   }
   why = "is not known, must be " + formatSyntax();
   return nullptr;
+}
+
+//===----------------------------------------------------------------------===//
+// Solvers
+//===----------------------------------------------------------------------===//
+
+static const std::vector<std::string> &allSolvers() {
+  static const std::vector<std::string> names = {"nearest", "search", "gptq",
+                                                 "viterbi", "given"};
+  return names;
+}
+
+bool isSolver(const std::string &name) {
+  const std::vector<std::string> &names = allSolvers();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
+std::string solverSyntax(const char *conjunction) {
+  return joinNames(allSolvers(), conjunction);
 }
 
 } // namespace lowbit

@@ -1,5 +1,4 @@
-//===- TextIndex.h - From text to id -----------------------------*- C++
-//-*-===//
+//===- TextIndex.h - From text to id ----------------------------*- C++ -*-===//
 //
 // A table from text to id: open addressing with a hash that is seeded anew for
 // each table, so that no file can choose texts that collide.

@@ -72,12 +72,9 @@ Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
   Result<FormatPtr> format = parseFormatName(choice.format);
   if (!format)
     return format.error();
-  if (choice.solver != "nearest" && choice.solver != "search" &&
-      choice.solver != "gptq" && choice.solver != "viterbi" &&
-      choice.solver != "given")
-    return usage(
-        "solver " + quoted(choice.solver) +
-        " is not known, must be nearest, search, gptq, viterbi or given");
+  if (!isSolver(choice.solver))
+    return usage("solver " + quoted(choice.solver) + " is not known, must be " +
+                 solverSyntax("or"));
   if (Status status = checkSolver(**format, choice.solver))
     return status;
   if (choice.solver == "given" && choice.file.empty())

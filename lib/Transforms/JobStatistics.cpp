@@ -41,7 +41,7 @@ Result<JobStatistics> JobStatistics::load(const InputStatistics &statistics,
   return result;
 }
 
-JobStatistics JobStatistics::placeholder(const StatisticsRequest &request) {
+JobStatistics JobStatistics::identity(const StatisticsRequest &request) {
   JobStatistics result;
   int64_t columns = request.columns;
   result.diagonal.assign(columns, 1.0f);

@@ -1,7 +1,7 @@
 //===- JobStatistics.h - What a tensor's solver needs to know ---*- C++ -*-===//
 //
 // The statistics of the input of one parameter, in memory from when its turn
-// comes until it is packed: K floats, or H and its factor (4 K² bytes; 6 K²
+// comes until it is packed: K floats, or H and its factor (4 K² bytes; 4 K²
 // more while the factor is computed).
 //
 //===----------------------------------------------------------------------===//
@@ -36,9 +36,9 @@ public:
                                     const StatisticsRequest &request,
                                     const ParallelLoop &loop);
 
-  /// Statistics of no meaning, of the right size, to find out how long a solver
-  /// with error feedback takes.
-  static JobStatistics placeholder(const StatisticsRequest &request);
+  /// Those of independent inputs, H = I: of the size that real ones have, to
+  /// find out how long a solver with error feedback takes.
+  static JobStatistics identity(const StatisticsRequest &request);
 
   /// h of each column, or null.
   const float *importance() const {

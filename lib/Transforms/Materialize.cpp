@@ -358,7 +358,7 @@ Result<double> Materializer::estimateSeconds(double budget) const {
   for (auto &[kind, job] : samples) {
     // How long a solver takes does not depend on what the moments are.
     if (job->format && job->format->usesFeedback(job->entry.solver))
-      job->statistics.emplace(JobStatistics::placeholder(job->request));
+      job->statistics.emplace(JobStatistics::identity(job->request));
     TilePacker packer;
     std::vector<uint8_t> out(job->places.tileBytes);
     BlockResult ignored;

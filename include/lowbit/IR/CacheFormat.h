@@ -3,9 +3,9 @@
 // The element type of the KV cache and what it takes in memory: Spec.md,
 // sections 3 (Cache) and 5.2. Of one layer a page of 64 positions holds
 //
-//   K [kv head][R][64][E], V [kv head][64][R][E]          codes or floats
-//   K scales, V scales [kv head][group][64]               f32 (i8), f16 (i4,
-//   i2) K zero points, V zero points [kv head][group][64]     u8 (i4, i2)
+//   K [kv head][R][64][E], V [kv head][64][R][E]   codes or floats
+//   K scales, V scales [kv head][group][64]        f32 (i8), f16 (i4, i2)
+//   K zeros, V zeros [kv head][group][64]          u8 (i4, i2)
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_IR_CACHEFORMAT_H

@@ -9,8 +9,8 @@ def Lowbit_FormatInterface : AttrInterface<"FormatInterface"> {
   let cppNamespace = "::lowbit";
   let description = [{
     The encoding of a quantized weight. What a format is (its sizes, its name,
-    how it is packed, the decode shape it offers) is said by a `WeightFormat` of
-    Numerics; the attribute only names it. It knows nothing of targets.
+    how it is packed) is said by a `WeightFormat` of Numerics; the attribute only
+    names it. It knows nothing of targets.
   }];
   let methods = [
     InterfaceMethod<
@@ -31,11 +31,6 @@ def Lowbit_FormatInterface : AttrInterface<"FormatInterface"> {
     /// Rows of a tile.
     int64_t getTileRows() const {
       return $_attr.getWeightFormat()->tileRows();
-    }
-    /// How packed words become numbers: the decode shape that kernel families
-    /// match on (`digits`, `table`, `floats`, …).
-    ::llvm::StringRef getDecodeShape() const {
-      return $_attr.getWeightFormat()->decodeShape();
     }
     /// Columns that an exact integer sum covers at most; 0 where activations
     /// are f32.

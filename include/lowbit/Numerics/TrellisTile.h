@@ -1,5 +1,4 @@
-//===- TrellisTile.h - Rows of weights to trellis codes and back -*- C++
-//-*-===//
+//===- TrellisTile.h - Rows to trellis codes and back -----------*- C++ -*-===//
 //
 // Encodes the rows of one tile, and decodes it. Scales are one per row and
 // stream: that of a row's root mean square, times what the code is best for;

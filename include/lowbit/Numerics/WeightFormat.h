@@ -189,8 +189,6 @@ public:
   /// The format as streams of a trellis code, where it is one
   /// (TrellisFormat.h); else null.
   virtual const TrellisFormat *trellis() const { return nullptr; }
-  /// How kernels turn packed words into numbers: `digits`, `table`, …
-  virtual const char *decodeShape() const = 0;
   /// Columns that one exact integer sum covers at most: a group, or a slab of
   /// 512. 0 where activations are f32.
   virtual int64_t sumColumns() const = 0;
@@ -268,6 +266,13 @@ FormatPtr findFormat(const std::string &name, std::string &why);
 
 /// The names that findFormat understands, for people.
 std::string formatSyntax();
+
+/// Whether some format has that solver.
+bool isSolver(const std::string &name);
+
+/// All solvers, for people: "nearest, search, …", the last behind
+/// `conjunction` ("and", "or").
+std::string solverSyntax(const char *conjunction);
 
 } // namespace lowbit
 

@@ -46,7 +46,7 @@ def LowbitQuantize : Pass<"lowbit-quantize", "::mlir::ModuleOp"> {
     Option<"format", "format", "std::string", /*default=*/"\"\"",
            "Format by name, e.g. int4-g64 or int2-row-e4m3-half">,
     Option<"solver", "solver", "std::string", /*default=*/"\"search\"",
-           "How scales and codes are chosen: nearest, search, gptq, given">,
+           "How scales and codes are chosen: nearest, search, gptq, viterbi, given">,
     Option<"file", "file", "std::string", /*default=*/"\"\"",
            "Safetensors file of codes and scales, for the solver given">,
     Option<"order", "order", "std::string", /*default=*/"\"activation\"",

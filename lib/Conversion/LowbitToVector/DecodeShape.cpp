@@ -2,7 +2,6 @@
 
 #include "DecodeShape.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
-#include <algorithm>
 #include <cassert>
 
 using namespace mlir;

@@ -8,7 +8,6 @@
 //
 //   digits  codes lie as digits of a few bits in the bytes of the words:
 //           u = Σ digit · 2^weightLog2
-//   table   the digits are an index of at most 4 bits: u = table[index]
 //
 // A new shape is a class here.
 //
@@ -137,8 +136,6 @@ public:
              BlockWords &words) const override;
   Value row(KernelBuilder &k, Value codes, Value lane, Value pair,
             int64_t first, int64_t lanes) const override;
-
-  const llvm::SmallVector<DigitPlane, 4> &getPlanes() const { return planes; }
 
 private:
   int bits;

@@ -14,7 +14,6 @@
 
 #include "Avx2Lanes.h"
 #include "LinearDot.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 using namespace lowbit;

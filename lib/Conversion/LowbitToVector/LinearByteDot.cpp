@@ -15,8 +15,6 @@
 
 #include "ByteProducts.h"
 #include "LinearDot.h"
-#include "mlir/Dialect/LLVMIR/LLVMDialect.h"
-#include "mlir/Dialect/Vector/IR/VectorOps.h"
 
 using namespace mlir;
 using namespace lowbit;

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "LinearSteps.h"
+#include "RowLoops.h"
 
 using namespace mlir;
 using namespace lowbit;
@@ -185,17 +186,15 @@ void FloatWalk::addSlab(Value tile, Value firstToken, Value endToken,
 }
 
 void FloatWalk::emitBlocks() {
-  auto minimum = [&](Value a, Value b) {
-    return k.select(k.compare(arith::CmpIPredicate::slt, a, b), a, b);
-  };
   Value itemTiles = k.index(linear.itemTiles());
   Value endTile =
-      minimum(k.mul(arguments.end, itemTiles), k.index(linear.tiles()));
+      minInteger(k, k.mul(arguments.end, itemTiles), k.index(linear.tiles()));
   int64_t slabs = linear.inputs / slabColumns;
   k.forLoop(k.mul(arguments.begin, itemTiles), endTile, 1, [&](Value index) {
     Value tile = steps.tile(index);
     k.forLoop(k.index(0), arguments.tokens, blockTokens, [&](Value first) {
-      Value end = minimum(k.add(first, k.index(blockTokens)), arguments.tokens);
+      Value end =
+          minInteger(k, k.add(first, k.index(blockTokens)), arguments.tokens);
       k.forLoop(k.index(0), k.sub(end, first), 1, [&](Value i) {
         k.store(k.zero(k.f32x16()), k.element(arguments.scratch, i, 64), 64);
       });

@@ -14,6 +14,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "PanelWalk.h"
+#include "RowLoops.h"
 
 using namespace mlir;
 using namespace lowbit;
@@ -71,19 +72,16 @@ private:
 // Codes, scales and zero points to scratch
 //===----------------------------------------------------------------------===//
 
-/// Columns that are decoded as one piece: the largest block.
-static constexpr int64_t pieceColumns = 32;
-
 void IntegerPanel::decodeColumns(Value codes, Value panel, int64_t count) {
-  int64_t pieceBytes = linear.weights.shape->blocks(pieceColumns) *
+  int64_t pieceBytes = linear.weights.shape->blocks(pairColumns) *
                        linear.weights.geometry.blockBytes;
-  int64_t panelBytes = pieceColumns / stepColumns * dot->stepBytes();
-  int64_t pieces = count / pieceColumns;
+  int64_t panelBytes = pairColumns / stepColumns * dot->stepBytes();
+  int64_t pieces = count / pairColumns;
   k.forLoop(k.index(0), k.index(pieces), 1, [&](Value piece) {
     dot->decode(k.element(codes, piece, pieceBytes),
-                k.element(panel, piece, panelBytes), pieceColumns);
+                k.element(panel, piece, panelBytes), pairColumns);
   });
-  if (int64_t rest = count % pieceColumns)
+  if (int64_t rest = count % pairColumns)
     dot->decode(k.offset(codes, pieces * pieceBytes),
                 k.offset(panel, pieces * panelBytes), rest);
 }
@@ -114,8 +112,8 @@ void IntegerPanel::decodeTile(Value tile, int64_t index) {
     int64_t group = linear.weights.group;
     int64_t fullGroups = linear.inputs / group;
     Value first = k.mul(slab, k.index(slabColumns / group));
-    Value end = minimum(k.add(first, k.index(slabColumns / group)),
-                        k.index(fullGroups));
+    Value end = minInteger(k, k.add(first, k.index(slabColumns / group)),
+                           k.index(fullGroups));
     k.forLoop(first, end, 1,
               [&](Value i) { decodeGroup(tile, i, index, group); });
     if (int64_t ragged = linear.inputs % group)
@@ -151,8 +149,8 @@ SmallVector<Value> IntegerPanel::groupedPartials(Value token, int64_t joint,
   int64_t tokenSums = linear.planes * linear.sumCount() * 4;
   Value firstGroup = k.mul(slab, k.index(slabColumns / group));
   Value end =
-      minimum(k.index(slabColumns / group),
-              k.sub(k.index(linear.weights.geometry.groups), firstGroup));
+      minInteger(k, k.index(slabColumns / group),
+                 k.sub(k.index(linear.weights.geometry.groups), firstGroup));
   Value sums = steps.sums(token, firstGroup);
   SmallVector<Value> initial(joint * count, k.zero(k.f32x16()));
   return k.forLoop(
@@ -248,7 +246,7 @@ void IntegerPanel::emit() {
     Value firstTile = k.mul(item, k.index(itemTiles));
     Value rest = k.sub(k.index(linear.tiles()), firstTile);
     if (!isJoint)
-      return emitItem(firstTile, minimum(rest, k.index(itemTiles)), 1);
+      return emitItem(firstTile, minInteger(k, rest, k.index(itemTiles)), 1);
     if (linear.tiles() == 1)
       return emitItem(firstTile, k.index(1), 1);
     if (linear.tiles() % 2 == 0)

@@ -1,6 +1,7 @@
 //===- PanelWalk.cpp - Blocks of tokens against panels ----------*- C++ -*-===//
 
 #include "PanelWalk.h"
+#include "RowLoops.h"
 
 using namespace mlir;
 using namespace lowbit;
@@ -8,8 +9,8 @@ using namespace lowbit;
 void PanelWalk::forTokenBlocks(function_ref<void()> body) {
   k.forLoop(k.index(0), arguments.tokens, dot->blockTokens(), [&](Value token) {
     firstToken = token;
-    endToken =
-        minimum(k.add(token, k.index(dot->blockTokens())), arguments.tokens);
+    endToken = minInteger(k, k.add(token, k.index(dot->blockTokens())),
+                          arguments.tokens);
     body();
   });
 }
@@ -17,8 +18,8 @@ void PanelWalk::forTokenBlocks(function_ref<void()> body) {
 void PanelWalk::beginSlab(Value index) {
   slab = index;
   firstColumn = k.mul(slab, k.index(slabColumns));
-  columns =
-      minimum(k.index(slabColumns), k.sub(k.index(linear.inputs), firstColumn));
+  columns = minInteger(k, k.index(slabColumns),
+                       k.sub(k.index(linear.inputs), firstColumn));
   dot->beginSlab(firstToken, endToken, firstColumn);
 }
 

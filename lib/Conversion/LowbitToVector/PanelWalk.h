@@ -47,9 +47,6 @@ protected:
     return k.offset(panelStart, index * panelBytes);
   }
   Value at(int64_t bytes) { return k.offset(arguments.scratch, bytes); }
-  Value minimum(Value a, Value b) {
-    return k.select(k.compare(mlir::arith::CmpIPredicate::slt, a, b), a, b);
-  }
 
   const LinearKernel &linear;
   KernelBuilder &k;
