@@ -10,15 +10,13 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "KernelHarness.h"
+#include "LinearProblem.h"
 #include "lowbit/Conversion/KernelFamilies.h"
 #include "lowbit/Target/EmitObject.h"
 #include "lowbit/Target/LinkObject.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Parser/Parser.h"
-#include "llvm/Support/raw_ostream.h"
-#include <cmath>
 #include <cstdlib>
 #include <dlfcn.h>
 #include <gtest/gtest.h>
@@ -151,469 +149,6 @@ KernelFunction LinearCode::find(std::string name, int variant) const {
 }
 
 //===----------------------------------------------------------------------===//
-// Numbers
-//===----------------------------------------------------------------------===//
-
-int64_t roundUp(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
-
-float f16Value(uint16_t bits) {
-  int exponent = bits >> 10 & 31, fraction = bits & 1023;
-  float value = exponent ? std::ldexp(float(fraction + 1024), exponent - 25)
-                         : std::ldexp(float(fraction), -24);
-  return bits >> 15 ? -value : value;
-}
-
-float e4m3Value(uint8_t code) {
-  int exponent = code >> 3 & 15, fraction = code & 7;
-  return exponent ? std::ldexp(float(fraction + 8), exponent - 10)
-                  : std::ldexp(float(fraction), -9);
-}
-
-enum class Weights { Integer, F32, F16, BF16, Trellis };
-
-/// One linear to test.
-struct Case {
-  Weights weights = Weights::Integer;
-  int bits = 4;
-  int64_t group = 64; // 0: row
-  bool e4m3 = false;
-  int offset = 0; // integer, half, stored
-  /// Trellis codes: V of each stream, and the window.
-  std::vector<int> streams;
-  int window = 12;
-  int planes = 2;
-  int64_t bucket = 1, tokens = 1, outputs = 16, inputs = 64;
-  bool bias = false, residual = false, inPlace = false;
-  /// Largest codes with the largest activations of one sign.
-  bool extreme = false;
-  /// E4M3 scales in the order of their codes, so that all occur.
-  bool everyScale = false;
-  int64_t xOffset = 0, xStride = 0, yStride = 0;
-
-  std::string text(const std::string &name) const;
-  bool isFloat() const {
-    return weights != Weights::Integer && weights != Weights::Trellis;
-  }
-  /// Rows of a tile of a trellis code.
-  int64_t trellisRows() const { return 64 * streams.back(); }
-  int64_t items() const {
-    if (weights == Weights::Trellis)
-      return (outputs + trellisRows() - 1) / trellisRows();
-    return bucket == 32 ? (outputs + 31) / 32 : (outputs + 15) / 16;
-  }
-  int64_t groupColumns() const { return group ? group : inputs; }
-  int64_t groups() const {
-    return (inputs + groupColumns() - 1) / groupColumns();
-  }
-  int64_t sumColumns() const { return group ? group : 512; }
-};
-
-std::string Case::text(const std::string &name) const {
-  static const char *const offsets[] = {"integer", "half", "stored"};
-  static const char *const types[] = {"f32", "f32", "f16", "bf16", "f32"};
-  std::string out;
-  llvm::raw_string_ostream os(out);
-  os << "lowbit.kernel @" << name << " family \"linear\" {type = tensor<"
-     << outputs << "x" << inputs << "x" << types[int(weights)];
-  if (weights == Weights::Integer) {
-    os << ", #lowbit.int<" << bits << ", group = ";
-    if (group)
-      os << group;
-    else
-      os << "row";
-    os << ", scale = " << (e4m3 ? "f8E4M3FN" : "f16")
-       << ", offset = " << offsets[offset]
-       << ">>, activation = " << (planes == 2 ? "i16" : "i8");
-  } else if (weights == Weights::Trellis) {
-    os << ", #lowbit.trellis<streams = [";
-    llvm::interleaveComma(streams, os);
-    os << "], window = " << window
-       << ">>, activation = " << (planes == 2 ? "i16" : "i8");
-  } else {
-    os << ">, activation = f32, x_offset = " << xOffset
-       << ", x_stride = " << xStride;
-  }
-  os << ", bucket = " << bucket << ", bias = " << (bias ? "true" : "false")
-     << ", residual = " << (residual ? "true" : "false")
-     << ", y_stride = " << yStride << "}\n";
-  return out;
-}
-
-/// Random data of a case, and the naive result.
-class Problem {
-public:
-  Problem(const Case &c, uint64_t seed);
-
-  /// Arguments of the kernel in order, writing to `y`.
-  std::vector<const void *> arguments(float *y) const;
-  /// y [token][yStride]; columns beyond the outputs are not written.
-  std::vector<float> expected() const;
-  /// What y holds before: the residual where the kernel works in place.
-  std::vector<float> before() const;
-  bool intact() const {
-    return weight->intact() && activations->intact() && residual->intact();
-  }
-
-private:
-  int64_t random(int64_t low, int64_t high) {
-    return low + int64_t(generator() % uint64_t(high - low + 1));
-  }
-  void makeInteger();
-  void packGroup(uint8_t *at, int64_t tile, int64_t group);
-  void makeFloat();
-  void makeTrellis();
-  void readStrand(size_t stream, const uint8_t *strand, int64_t firstRow);
-  void makeActivations();
-  float dotInteger(int64_t token, int64_t n) const;
-  float dotFloat(int64_t token, int64_t n) const;
-  float dotTrellis(int64_t token, int64_t n) const;
-
-  Case c;
-  std::mt19937_64 generator;
-  std::vector<int> codes, zeros; // [n][k], [n][group]
-  std::vector<float> groupScales, weights;
-  std::vector<std::vector<int>> numbers;        // [stream][n][k]
-  std::vector<std::vector<float>> streamScales; // [stream][n]
-  std::vector<int> q;                           // [token][k]
-  std::vector<float> x;
-  float factor = 1;
-  std::unique_ptr<Guarded<uint8_t>> weight, activations;
-  std::unique_ptr<Guarded<float>> scales, bias, residual;
-  std::unique_ptr<Guarded<int32_t>> sums;
-};
-
-Problem::Problem(const Case &c, uint64_t seed) : c(c), generator(seed) {
-  if (c.weights == Weights::Integer)
-    makeInteger();
-  else if (c.weights == Weights::Trellis)
-    makeTrellis();
-  else
-    makeFloat();
-  makeActivations();
-  bias = std::make_unique<Guarded<float>>(c.outputs);
-  for (int64_t n = 0; n < c.outputs; ++n)
-    (*bias)[n] = float(random(-1000, 1000)) * 0.37f;
-  int64_t stride = c.inPlace ? c.yStride : c.outputs;
-  residual = std::make_unique<Guarded<float>>(c.tokens * stride);
-  for (int64_t i = 0; i < c.tokens * stride; ++i)
-    (*residual)[i] = float(random(-1000, 1000)) * 0.71f;
-}
-
-/// Spec.md, section 2, one group of one tile.
-void Problem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
-  int64_t first = group * c.groupColumns();
-  int64_t columns = std::min(c.groupColumns(), c.inputs - first);
-  int64_t block = c.bits == 3 ? 32 : 32 / c.bits;
-  int64_t blockBytes = c.bits == 3 ? 192 : 64;
-  for (int64_t r = 0; r < 16; ++r) {
-    int64_t n = tile * 16 + r;
-    if (n >= c.outputs)
-      continue;
-    for (int64_t k = 0; k < columns; ++k) {
-      int code = codes[n * c.inputs + first + k];
-      uint8_t *b = at + k / block * blockBytes + r * 4 + k % 4;
-      int64_t in = k % block;
-      if (c.bits == 3) {
-        b[in / 16 * 64] |= code >> 1 << 2 * (in % 16 / 4);
-        b[128] |= (code & 1) << in / 4;
-      } else {
-        *b |= code << c.bits * (in / 4);
-      }
-    }
-  }
-  at += (columns + block - 1) / block * blockBytes;
-  int64_t scaleBytes = c.e4m3 ? 1 : 2;
-  for (int64_t r = 0; r < 16; ++r) {
-    int64_t n = tile * 16 + r;
-    if (n >= c.outputs)
-      continue;
-    uint16_t bits = 0;
-    if (random(0, 15) != 0)
-      bits = c.e4m3 ? random(0, 0x7E) : random(0, 0x47FF);
-    if (c.everyScale)
-      bits = (n * c.groups() + group) % 0x7F;
-    std::memcpy(at + r * scaleBytes, &bits, scaleBytes);
-    int64_t i = n * c.groups() + group;
-    groupScales[i] = c.e4m3 ? e4m3Value(bits) : f16Value(bits);
-    if (c.offset == 2)
-      for (int bit = 0; bit < c.bits; ++bit) {
-        int64_t place = r * c.bits + bit;
-        at[16 * scaleBytes + place / 8] |= (zeros[i] >> bit & 1) << place % 8;
-      }
-  }
-}
-
-void Problem::makeInteger() {
-  int maxCode = (1 << c.bits) - 1;
-  codes.resize(c.outputs * c.inputs);
-  for (int &code : codes)
-    code = c.extreme ? maxCode : int(random(0, maxCode));
-  zeros.resize(c.outputs * c.groups());
-  for (int &zero : zeros)
-    zero = c.extreme ? 0 : int(random(0, maxCode));
-  groupScales.resize(c.outputs * c.groups());
-  int64_t block = c.bits == 3 ? 32 : 32 / c.bits;
-  int64_t blockBytes = c.bits == 3 ? 192 : 64;
-  int64_t extra = (c.e4m3 ? 16 : 32) + (c.offset == 2 ? 2 * c.bits : 0);
-  auto bytes = [&](int64_t columns) {
-    return roundUp(columns, block) / block * blockBytes + extra;
-  };
-  int64_t groupBytes = bytes(c.groupColumns());
-  int64_t last = c.inputs - (c.groups() - 1) * c.groupColumns();
-  int64_t tileBytes = roundUp((c.groups() - 1) * groupBytes + bytes(last), 64);
-  int64_t tiles = (c.outputs + 15) / 16;
-  weight =
-      std::make_unique<Guarded<uint8_t>>(tiles * tileBytes + (c.e4m3 ? 64 : 0));
-  std::memset(weight->data(), 0, weight->size());
-  for (int64_t tile = 0; tile < tiles; ++tile)
-    for (int64_t group = 0; group < c.groups(); ++group)
-      packGroup(weight->data() + tile * tileBytes + group * groupBytes, tile,
-                group);
-  if (c.e4m3) {
-    factor = float(random(1, 1000)) * 1.1e-5f;
-    std::memcpy(weight->data() + tiles * tileBytes, &factor, 4);
-  }
-}
-
-void Problem::makeFloat() {
-  int64_t size = c.weights == Weights::F32 ? 4 : 2;
-  int64_t tileBytes = roundUp(c.inputs * 16 * size, 64);
-  int64_t tiles = (c.outputs + 15) / 16;
-  weight = std::make_unique<Guarded<uint8_t>>(tiles * tileBytes);
-  std::memset(weight->data(), 0, weight->size());
-  weights.resize(c.outputs * c.inputs);
-  for (int64_t n = 0; n < c.outputs; ++n)
-    for (int64_t k = 0; k < c.inputs; ++k) {
-      uint32_t bits = generator();
-      float value;
-      if (c.weights == Weights::F32) {
-        value = float(int32_t(bits)) * 3.1e-9f;
-        std::memcpy(&bits, &value, 4);
-      } else if (c.weights == Weights::F16) {
-        bits &= 0xBFFF; // |w| < 2
-        value = f16Value(bits);
-      } else {
-        bits = (bits & 0x83FF) | 0x3C00;
-        uint32_t wide = bits << 16;
-        std::memcpy(&value, &wide, 4);
-      }
-      weights[n * c.inputs + k] = value;
-      std::memcpy(weight->data() + n / 16 * tileBytes +
-                      (k * 16 + n % 16) * size,
-                  &bits, size);
-    }
-}
-
-/// Spec.md, section 1.3: the numbers of one strand, step by step.
-void Problem::readStrand(size_t stream, const uint8_t *strand,
-                         int64_t firstRow) {
-  int64_t v = c.streams[stream], vectors = (c.inputs + 3) / 4;
-  const TrellisCode &code = *findTrellisCode(int(v), c.window);
-  auto bits = [&](int64_t p) {
-    int value = 0;
-    for (int64_t i = p; i < p + 6; ++i)
-      if (i >= 0 && i < vectors * 512)
-        value |= (strand[i / 8] >> i % 8 & 1) << (i - p);
-    return value;
-  };
-  for (int64_t t = 0; t < vectors; ++t)
-    for (int64_t r = 0; r < 16; ++r)
-      for (int64_t j = 0; j < 4; ++j)
-        for (int64_t b = 0; b < 4; ++b) {
-          const int64_t places[4] = {0, 2, 4, -2};
-          int64_t p = 512 * t + 32 * r + 8 * b + places[j];
-          int index = bits(p) ^ (int(code.mask) & bits(p + 8));
-          if (r % 2 && b == 3 && j == 2)
-            index &= 15;
-          if (r % 2 == 0 && b == 0 && j == 3)
-            index &= 60;
-          for (int64_t u = 0; u < v; ++u) {
-            int64_t n = firstRow + 64 * u + 16 * j + r, k = 4 * t + b;
-            if (n < c.outputs && k < c.inputs)
-              numbers[stream][n * c.inputs + k] = code.values[64 * u + index];
-          }
-        }
-}
-
-/// Any bits are a code.
-void Problem::makeTrellis() {
-  int64_t strandBytes = (c.inputs + 3) / 4 * 64;
-  int64_t rows = c.trellisRows(), tileBytes = 0;
-  for (int v : c.streams)
-    tileBytes += rows / (64 * v) * strandBytes + 2 * rows;
-  weight = std::make_unique<Guarded<uint8_t>>(c.items() * tileBytes);
-  for (size_t i = 0; i < weight->size(); ++i)
-    (*weight)[i] = uint8_t(generator());
-  numbers.assign(c.streams.size(), std::vector<int>(c.outputs * c.inputs));
-  streamScales.assign(c.streams.size(), std::vector<float>(c.outputs));
-  for (int64_t tile = 0; tile < c.items(); ++tile) {
-    uint8_t *at = weight->data() + tile * tileBytes;
-    for (size_t i = 0; i < c.streams.size(); ++i) {
-      for (int64_t row = 0; row < rows; row += 64 * c.streams[i]) {
-        readStrand(i, at, tile * rows + row);
-        at += strandBytes;
-      }
-      for (int64_t r = 0; r < rows; ++r, at += 2) {
-        uint16_t bits = random(0, 15) ? random(0, 0x47FF) : 0;
-        std::memcpy(at, &bits, 2);
-        if (tile * rows + r < c.outputs)
-          streamScales[i][tile * rows + r] = f16Value(bits);
-      }
-    }
-  }
-}
-
-/// Spec.md, section 5.2.
-void Problem::makeActivations() {
-  if (c.isFloat()) {
-    activations = std::make_unique<Guarded<uint8_t>>(c.tokens * c.xStride * 4);
-    for (int64_t i = 0; i < c.tokens * c.xStride; ++i) {
-      float value = float(random(-100000, 100000)) * 1.7e-4f;
-      x.push_back(value);
-      std::memcpy(activations->data() + i * 4, &value, 4);
-    }
-    return;
-  }
-  int64_t stride = roundUp(c.inputs, 64) + 64;
-  int64_t sumCount = (c.inputs + c.sumColumns() - 1) / c.sumColumns();
-  activations =
-      std::make_unique<Guarded<uint8_t>>(c.tokens * c.planes * stride);
-  std::memset(activations->data(), 0, activations->size());
-  scales = std::make_unique<Guarded<float>>(c.tokens);
-  sums = std::make_unique<Guarded<int32_t>>(c.tokens * c.planes * sumCount);
-  std::fill_n(sums->data(), sums->size(), 0);
-  int limit = c.planes == 2 ? 32639 : 127;
-  for (int64_t m = 0; m < c.tokens; ++m) {
-    (*scales)[m] = float(random(0, 1000)) * 1.3e-6f;
-    int sign = m % 2 ? -1 : 1;
-    for (int64_t k = 0; k < c.inputs; ++k) {
-      int value = int(random(-limit, limit));
-      if (c.extreme)
-        value = sign * limit;
-      else if (random(0, 9) == 0)
-        value = random(0, 1) ? limit : -limit;
-      q.push_back(value);
-      int part[2] = {value, 0};
-      if (c.planes == 2) {
-        part[0] = (value + 128) >> 8;
-        part[1] = value - 256 * part[0];
-      }
-      for (int p = 0; p < c.planes; ++p) {
-        activations->data()[(m * c.planes + p) * stride + k] = part[p];
-        (*sums)[(m * c.planes + p) * sumCount + k / c.sumColumns()] += part[p];
-      }
-    }
-  }
-}
-
-std::vector<const void *> Problem::arguments(float *y) const {
-  std::vector<const void *> result;
-  if (!c.isFloat())
-    result = {activations->data(), scales->data(), sums->data()};
-  else
-    result = {activations->data()};
-  result.push_back(weight->data());
-  if (c.bias)
-    result.push_back(bias->data());
-  if (c.residual)
-    result.push_back(c.inPlace ? y : residual->data());
-  result.push_back(y);
-  return result;
-}
-
-/// Spec.md, section 3: total · a.
-float Problem::dotInteger(int64_t token, int64_t n) const {
-  float total = 0;
-  float s = 0;
-  for (int64_t slab = 0; slab < c.inputs; slab += 512) {
-    float partial = 0;
-    int64_t slabEnd = std::min(slab + 512, c.inputs);
-    for (int64_t k = slab; k < slabEnd;) {
-      int64_t group = k / c.groupColumns();
-      int64_t end = std::min(slabEnd, (group + 1) * c.groupColumns());
-      s = groupScales[n * c.groups() + group];
-      int64_t exact[2] = {0, 0};
-      for (; k < end; ++k) {
-        int code = codes[n * c.inputs + k];
-        int w = c.offset == 0   ? code - (1 << (c.bits - 1))
-                : c.offset == 1 ? 2 * code - ((1 << c.bits) - 1)
-                                : code - zeros[n * c.groups() + group];
-        int value = q[token * c.inputs + k];
-        int hi = c.planes == 2 ? (value + 128) >> 8 : value;
-        exact[0] += w * hi;
-        exact[1] += c.planes == 2 ? w * (value - 256 * hi) : 0;
-      }
-      float f = c.planes == 2
-                    ? std::fma(float(exact[0]), 256.0f, float(exact[1]))
-                    : float(exact[0]);
-      partial = c.group ? std::fma(f, s, partial) : f;
-    }
-    total = total + partial;
-  }
-  float a = (*scales)[token] * (c.offset == 1 ? factor / 2 : factor);
-  return c.group ? total * a : (total * s) * a;
-}
-
-/// Spec.md, section 3: t · a.
-float Problem::dotTrellis(int64_t token, int64_t n) const {
-  float t = 0;
-  for (size_t i = 0; i < c.streams.size(); ++i) {
-    float total = 0;
-    for (int64_t slab = 0; slab < c.inputs; slab += 512) {
-      int64_t exact[2] = {0, 0};
-      for (int64_t k = slab; k < std::min(slab + 512, c.inputs); ++k) {
-        int value = q[token * c.inputs + k];
-        int hi = c.planes == 2 ? (value + 128) >> 8 : value;
-        int64_t number = numbers[i][n * c.inputs + k];
-        exact[0] += number * hi;
-        exact[1] += c.planes == 2 ? number * (value - 256 * hi) : 0;
-      }
-      total = total + (c.planes == 2
-                           ? std::fma(float(exact[0]), 256.0f, float(exact[1]))
-                           : float(exact[0]));
-    }
-    t = i == 0 ? total * streamScales[i][n]
-               : std::fma(total, streamScales[i][n], t);
-  }
-  return t * (*scales)[token];
-}
-
-float Problem::dotFloat(int64_t token, int64_t n) const {
-  float total = 0;
-  for (int64_t slab = 0; slab < c.inputs; slab += 512) {
-    float partial = 0;
-    for (int64_t k = slab; k < std::min(slab + 512, c.inputs); ++k)
-      partial = std::fma(weights[n * c.inputs + k],
-                         x[token * c.xStride + c.xOffset + k], partial);
-    total = total + partial;
-  }
-  return total;
-}
-
-std::vector<float> Problem::before() const {
-  std::vector<float> y(c.tokens * c.yStride, 12345.0f);
-  if (c.inPlace)
-    std::copy_n(residual->data(), y.size(), y.begin());
-  return y;
-}
-
-std::vector<float> Problem::expected() const {
-  std::vector<float> result = before();
-  for (int64_t m = 0; m < c.tokens; ++m)
-    for (int64_t n = 0; n < c.outputs; ++n) {
-      float y = c.weights == Weights::Integer   ? dotInteger(m, n)
-                : c.weights == Weights::Trellis ? dotTrellis(m, n)
-                                                : dotFloat(m, n);
-      if (c.bias)
-        y = y + (*bias)[n];
-      if (c.residual)
-        y = (*residual)[m * (c.inPlace ? c.yStride : c.outputs) + n] + y;
-      result[m * c.yStride + n] = y;
-    }
-  return result;
-}
-
-//===----------------------------------------------------------------------===//
 // Cases
 //===----------------------------------------------------------------------===//
 
@@ -630,7 +165,7 @@ public:
     return values.begin()[generator() % values.size()];
   }
   /// Fills in shape, rows and the parts of a linear.
-  void complete(Case &c) {
+  void complete(LinearCase &c) {
     c.outputs = pick({1, 2, 7, 15, 16, 17, 31, 32, 33, 48, 65});
     c.inputs =
         pick({1,  2,   3,   7,   15,  16,  17,  31,  32,  33,   63,   64,
@@ -656,7 +191,7 @@ private:
 };
 
 /// Compiles the cases together and runs every variant of each.
-void check(const std::vector<Case> &cases, uint64_t seed) {
+void check(const std::vector<LinearCase> &cases, uint64_t seed) {
   std::string text;
   auto name = [](size_t i) { return "k" + std::to_string(i); };
   for (size_t i = 0; i < cases.size(); ++i)
@@ -669,8 +204,8 @@ void check(const std::vector<Case> &cases, uint64_t seed) {
   variants.push_back(-1);
   size_t compared = 0;
   for (size_t i = 0; i < cases.size(); ++i) {
-    const Case &c = cases[i];
-    Problem problem(c, seed + i);
+    const LinearCase &c = cases[i];
+    LinearProblem problem(c, seed + i);
     std::vector<float> expected = problem.expected();
     for (int variant : variants) {
       SCOPED_TRACE(c.text(name(i)) + " variant " +
@@ -714,9 +249,9 @@ TEST_P(IntegerLinear, EqualsNaiveLoops) {
   auto [bits, bucket, planes] = GetParam();
   uint64_t seed = baseSeed() * 1000003 + bits * 1009 + bucket * 31 + planes;
   Choices choices(seed);
-  std::vector<Case> cases;
+  std::vector<LinearCase> cases;
   for (int64_t group : {0, 32, 64, 128}) {
-    Case c;
+    LinearCase c;
     c.bits = bits;
     c.bucket = bucket;
     c.planes = planes;
@@ -739,11 +274,11 @@ TEST_P(TrellisLinear, EqualsNaiveLoops) {
   auto [bucket, planes] = GetParam();
   uint64_t seed = baseSeed() * 15485863 + bucket * 31 + planes;
   Choices choices(seed);
-  std::vector<Case> cases;
+  std::vector<LinearCase> cases;
   for (const std::vector<int> &streams : std::vector<std::vector<int>>{
            {1}, {2}, {4}, {1, 2}, {2, 4}, {1, 1}, {2, 2}}) {
-    Case c;
-    c.weights = Weights::Trellis;
+    LinearCase c;
+    c.weights = LinearWeights::Trellis;
     c.streams = streams;
     c.window = int(choices.pick({10, 12}));
     c.bucket = bucket;
@@ -763,14 +298,14 @@ INSTANTIATE_TEST_SUITE_P(Buckets, TrellisLinear,
                                           testing::Values(1, 2)));
 
 class FloatLinear
-    : public testing::TestWithParam<std::tuple<Weights, int64_t>> {};
+    : public testing::TestWithParam<std::tuple<LinearWeights, int64_t>> {};
 
 TEST_P(FloatLinear, EqualsNaiveLoops) {
   auto [weights, bucket] = GetParam();
   uint64_t seed = baseSeed() * 7919 + int(weights) * 101 + bucket;
   Choices choices(seed);
-  std::vector<Case> cases(2);
-  for (Case &c : cases) {
+  std::vector<LinearCase> cases(2);
+  for (LinearCase &c : cases) {
     c.weights = weights;
     c.bucket = bucket;
     choices.complete(c);
@@ -778,19 +313,20 @@ TEST_P(FloatLinear, EqualsNaiveLoops) {
   check(cases, seed);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Types, FloatLinear,
-    testing::Combine(testing::Values(Weights::F32, Weights::F16, Weights::BF16),
-                     testing::Values<int64_t>(1, 16, 32)));
+INSTANTIATE_TEST_SUITE_P(Types, FloatLinear,
+                         testing::Combine(testing::Values(LinearWeights::F32,
+                                                          LinearWeights::F16,
+                                                          LinearWeights::BF16),
+                                          testing::Values<int64_t>(1, 16, 32)));
 
 /// The largest sums that there are: 512 columns of the largest codes times the
 /// largest activations, on each side of every bound that is tracked.
 TEST(LinearKernel, HoldsTheLargestSums) {
-  std::vector<Case> cases;
+  std::vector<LinearCase> cases;
   for (int bits : {2, 3, 4, 8})
     for (int64_t group : {0, 128})
       for (int64_t bucket : {1, 32}) {
-        Case c;
+        LinearCase c;
         c.bits = bits;
         c.group = group;
         c.bucket = bucket;
@@ -803,8 +339,8 @@ TEST(LinearKernel, HoldsTheLargestSums) {
         cases.push_back(c);
       }
   for (int64_t bucket : {1, 32}) {
-    Case c;
-    c.weights = Weights::Trellis;
+    LinearCase c;
+    c.weights = LinearWeights::Trellis;
     c.streams = {1};
     c.group = 0;
     c.bucket = bucket;
@@ -818,9 +354,9 @@ TEST(LinearKernel, HoldsTheLargestSums) {
 }
 
 TEST(LinearKernel, DecodesEveryE4M3Scale) {
-  std::vector<Case> cases;
+  std::vector<LinearCase> cases;
   for (int64_t bucket : {1, 32}) {
-    Case c;
+    LinearCase c;
     c.group = 32;
     c.e4m3 = c.everyScale = true;
     c.bucket = bucket;
@@ -833,7 +369,7 @@ TEST(LinearKernel, DecodesEveryE4M3Scale) {
 }
 
 TEST(LinearKernel, DoesNothingWithoutRows) {
-  Case c;
+  LinearCase c;
   c.yStride = c.outputs;
   std::string text = c.text("one");
   c.bucket = 32;
@@ -841,7 +377,7 @@ TEST(LinearKernel, DoesNothingWithoutRows) {
   LinearCode code(text);
   for (uint32_t variant : runnableVariants())
     for (const char *name : {"one", "many"}) {
-      Problem problem(c, 1);
+      LinearProblem problem(c, 1);
       Guarded<float> y(problem.before());
       std::vector<uint8_t *> arguments;
       for (const void *argument : problem.arguments(y.data()))
