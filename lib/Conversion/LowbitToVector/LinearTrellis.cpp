@@ -20,7 +20,6 @@
 
 #include "LinearTrellis.h"
 #include "ByteProducts.h"
-#include "LinearSteps.h"
 #include "TrellisDecoder.h"
 
 using namespace mlir;
@@ -54,7 +53,7 @@ private:
 
   void beginRow();
   void emitTile(Value item);
-  void addStrand(size_t stream, Value strand, Value codes);
+  void addStrand(size_t stream, Value codes);
   void addSlab(size_t stream, Value codes, Value slab, int64_t vectors,
                bool isLast);
   void addPart(size_t stream, const Part &part, Value codes, Value column,
@@ -186,7 +185,7 @@ void TrellisRow::addSlab(size_t stream, Value codes, Value slab,
   });
 }
 
-void TrellisRow::addStrand(size_t stream, Value strand, Value codes) {
+void TrellisRow::addStrand(size_t stream, Value codes) {
   k.forLoop(k.index(0), k.index(panels(stream)), 1, [&](Value panel) {
     k.store(k.zero(k.f32x16()), k.element(at(scratch.totals), panel, 64), 64);
   });
@@ -202,7 +201,6 @@ void TrellisRow::addStrand(size_t stream, Value strand, Value codes) {
 
 void TrellisRow::finishStrand(size_t stream, Value item, Value tile,
                               Value strand) {
-  size_t last = linear.trellis->format.streams.size() - 1;
   k.forLoop(k.index(0), k.index(panels(stream)), 1, [&](Value panel) {
     Value inTile = k.add(k.mul(strand, k.index(panels(stream))), panel);
     Value total =
@@ -211,31 +209,20 @@ void TrellisRow::finishStrand(size_t stream, Value item, Value tile,
         k.offset(tile, linear.trellis->geometry.streams[stream].scales), inTile,
         16 * 2));
     Value result = k.element(at(scratch.results), inTile, 64);
-    Value sum = stream == 0
-                    ? k.mul(total, scales)
-                    : k.fma(total, scales, k.load(k.f32x16(), result, 64));
-    if (stream < last) {
-      k.store(sum, result, 64);
-      return;
-    }
-    Value row =
-        k.add(k.mul(item, k.index(tilePanels(*linear.trellis))), inTile);
-    k.ifThen(k.compare(arith::CmpIPredicate::slt, row, k.index(linear.tiles())),
-             [&] { steps.writeRow(token, row, sum, Value()); });
+    finishRows(linear, k, steps, stream, {token, total, scales, result}, [&] {
+      return k.add(k.mul(item, k.index(tilePanels(*linear.trellis))), inTile);
+    });
   });
 }
 
 void TrellisRow::emitTile(Value item) {
-  const TrellisGeometry &places = linear.trellis->geometry;
-  Value tile = k.element(arguments.weight, item, places.tileBytes);
-  for (size_t i = 0; i < places.streams.size(); ++i)
-    k.forLoop(k.index(0), k.index(places.streams[i].strands), 1,
-              [&](Value strand) {
-                addStrand(i, strand,
-                          k.element(k.offset(tile, places.streams[i].codes),
-                                    strand, places.strandBytes));
-                finishStrand(i, item, tile, strand);
-              });
+  Value tile =
+      k.element(arguments.weight, item, linear.trellis->geometry.tileBytes);
+  forStrands(k, *linear.trellis, tile,
+             [&](size_t stream, Value strand, Value codes) {
+               addStrand(stream, codes);
+               finishStrand(stream, item, tile, strand);
+             });
 }
 
 /// Finds, or widens, the activations of the token.
@@ -256,6 +243,32 @@ void TrellisRow::emit() {
     k.forLoop(arguments.begin, arguments.end, 1,
               [&](Value item) { emitTile(item); });
   });
+}
+
+void lowbit::forStrands(
+    KernelBuilder &k, const TrellisStreams &weights, Value tile,
+    function_ref<void(size_t stream, Value strand, Value codes)> body) {
+  const TrellisGeometry &places = weights.geometry;
+  for (size_t i = 0; i < places.streams.size(); ++i)
+    k.forLoop(k.index(0), k.index(places.streams[i].strands), 1,
+              [&](Value strand) {
+                body(i, strand,
+                     k.element(k.offset(tile, places.streams[i].codes), strand,
+                               places.strandBytes));
+              });
+}
+
+void lowbit::finishRows(const LinearKernel &linear, KernelBuilder &k,
+                        LinearSteps &steps, size_t stream,
+                        const StreamTotal &total, function_ref<Value()> row) {
+  Value sum = stream == 0 ? k.mul(total.value, total.scales)
+                          : k.fma(total.value, total.scales,
+                                  k.load(k.f32x16(), total.result, 64));
+  if (stream + 1 < linear.trellis->format.streams.size())
+    return k.store(sum, total.result, 64);
+  Value index = row();
+  k.ifThen(k.compare(arith::CmpIPredicate::slt, index, k.index(linear.tiles())),
+           [&] { steps.writeRow(total.token, index, sum, Value()); });
 }
 
 void lowbit::emitTrellisRow(const LinearKernel &linear, KernelBuilder &k,

@@ -9,7 +9,7 @@
 #ifndef LOWBIT_CONVERSION_LOWBITTOVECTOR_LINEARTRELLIS_H
 #define LOWBIT_CONVERSION_LOWBITTOVECTOR_LINEARTRELLIS_H
 
-#include "LinearKernel.h"
+#include "LinearSteps.h"
 
 namespace lowbit {
 
@@ -39,6 +39,25 @@ struct TrellisRowScratch {
     end = results + panels * 64;
   }
 };
+
+/// Runs `body` for each stream and strand of the tile at `tile`; `codes` are
+/// those of the strand.
+void forStrands(
+    KernelBuilder &k, const TrellisStreams &weights, Value tile,
+    llvm::function_ref<void(size_t stream, Value strand, Value codes)> body);
+
+/// A stream's total of one panel and one token.
+struct StreamTotal {
+  Value token, value, scales;
+  /// Where the streams so far are added, in scratch.
+  Value result;
+};
+
+/// Adds a total to the streams before it; after the last stream writes y, where
+/// there are such rows. `row` emits the panel's index in the weight.
+void finishRows(const LinearKernel &linear, KernelBuilder &k,
+                LinearSteps &steps, size_t stream, const StreamTotal &total,
+                llvm::function_ref<Value()> row);
 
 void emitTrellisRow(const LinearKernel &linear, KernelBuilder &k,
                     const LinearArguments &arguments);

@@ -57,8 +57,6 @@ private:
     return rowPartials(token, joint, count, {});
   }
   void finishStrand(size_t stream, Value item, Value scales, Value strand);
-  void finishRow(size_t stream, Value row, Value result, Value total,
-                 Value scales, Value m);
 
   const TrellisStreams &weights;
   TrellisPanelScratch scratch;
@@ -119,18 +117,6 @@ void TrellisPanel::addStrand(size_t stream, Value codes) {
   });
 }
 
-/// The result of one panel and token after `stream`, or y after the last.
-void TrellisPanel::finishRow(size_t stream, Value row, Value result,
-                             Value total, Value scales, Value m) {
-  Value sum = stream == 0
-                  ? k.mul(total, scales)
-                  : k.fma(total, scales, k.load(k.f32x16(), result, 64));
-  if (stream + 1 < weights.format.streams.size())
-    return k.store(sum, result, 64);
-  k.ifThen(k.compare(arith::CmpIPredicate::slt, row, k.index(linear.tiles())),
-           [&] { steps.writeRow(m, row, sum, Value()); });
-}
-
 void TrellisPanel::finishStrand(size_t stream, Value item, Value scales,
                                 Value strand) {
   int64_t panels = strandPanels(weights, stream);
@@ -144,22 +130,21 @@ void TrellisPanel::finishStrand(size_t stream, Value item, Value scales,
     k.forLoop(firstToken, endToken, 1, [&](Value m) {
       Value i = k.sub(m, firstToken);
       Value total = k.load(k.f32x16(), k.element(totals, i, 64), 64);
-      finishRow(stream, row, k.element(results, i, 64), total, rowScales, m);
+      Value result = k.element(results, i, 64);
+      finishRows(linear, k, steps, stream, {m, total, rowScales, result},
+                 [&] { return row; });
     });
   });
 }
 
 void TrellisPanel::emitTile(Value item) {
-  const TrellisGeometry &places = weights.geometry;
-  Value tile = k.element(arguments.weight, item, places.tileBytes);
-  for (size_t i = 0; i < places.streams.size(); ++i)
-    k.forLoop(k.index(0), k.index(places.streams[i].strands), 1,
-              [&](Value strand) {
-                addStrand(i, k.element(k.offset(tile, places.streams[i].codes),
-                                       strand, places.strandBytes));
-                finishStrand(i, item, k.offset(tile, places.streams[i].scales),
-                             strand);
-              });
+  Value tile = k.element(arguments.weight, item, weights.geometry.tileBytes);
+  forStrands(k, weights, tile, [&](size_t stream, Value strand, Value codes) {
+    addStrand(stream, codes);
+    finishStrand(stream, item,
+                 k.offset(tile, weights.geometry.streams[stream].scales),
+                 strand);
+  });
 }
 
 void TrellisPanel::emit() {
