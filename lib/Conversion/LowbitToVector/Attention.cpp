@@ -93,7 +93,8 @@ private:
   Value place(KernelBuilder &k, int64_t part, Value head,
               int64_t headBytes) const;
   Value weightsOf(KernelBuilder &k, Value head, Value group) const;
-  Value loadZeros(KernelBuilder &k, Value zeros, Value group) const;
+  Value loadScales(KernelBuilder &k, Value scales, Value group,
+                   int64_t slot) const;
   Value loadWide(KernelBuilder &k, Value pointer) const;
   SmallVector<Value> loadUnit(KernelBuilder &k, Value pointer,
                               Value zeros) const;
@@ -280,9 +281,15 @@ SmallVector<Value> Attention::sumKeys(KernelBuilder &k, const KeySpan &span,
   return u;
 }
 
-/// A group's zero points of 16 keys or values, i32.
-Value Attention::loadZeros(KernelBuilder &k, Value zeros, Value group) const {
-  return unpackLanes(k, k.element(zeros, group, pagePositions), 8);
+/// A group's scales of 16 keys or values, from position `slot` of the page on.
+Value Attention::loadScales(KernelBuilder &k, Value scales, Value group,
+                            int64_t slot) const {
+  int64_t bytes = shape.format.scaleBytes();
+  Value place =
+      k.offset(k.element(scales, group, pagePositions * bytes), slot * bytes);
+  if (!shape.format.isGrouped())
+    return k.load(k.f32x16(), place);
+  return k.f16ToF32(k.load(k.vectorType(k.getBuilder().getI16Type()), place));
 }
 
 /// t + u · s of one group.
@@ -292,16 +299,11 @@ SmallVector<Value> Attention::addGroup(KernelBuilder &k, const HeadPage &page,
   SmallVector<Value> zeros, scales;
   for (int64_t v = 0; v < span.vectors; ++v) {
     int64_t key = (span.first + v) * vectorLanes;
-    int64_t bytes = shape.format.scaleBytes();
-    Value place = k.offset(
-        k.element(page.keyScales, group, pagePositions * bytes), key * bytes);
-    if (!page.keyZeros) {
-      scales.push_back(k.load(k.f32x16(), place));
+    scales.push_back(loadScales(k, page.keyScales, group, key));
+    if (!page.keyZeros)
       continue;
-    }
-    Type half = k.vectorType(k.getBuilder().getI16Type());
-    scales.push_back(k.f16ToF32(k.load(half, place)));
-    zeros.push_back(loadZeros(k, k.offset(page.keyZeros, key), group));
+    Value place = k.element(k.offset(page.keyZeros, key), group, pagePositions);
+    zeros.push_back(unpackLanes(k, place, 8));
   }
   Value unit =
       k.mul(group, k.index(shape.groupElements() / shape.unitElements()));
@@ -354,19 +356,12 @@ void Attention::emitScores(KernelBuilder &k, const HeadPage &page,
 /// w_jg of all groups of the values.
 void Attention::storeWeights(KernelBuilder &k, const HeadPage &page, Value head,
                              ArrayRef<Value> p) const {
-  int64_t scaleBytes = shape.format.scaleBytes();
   k.forLoop(k.index(0), k.index(scratchPlan.valueGroups), 1, [&](Value group) {
     Value weights = weightsOf(k, head, group);
     for (int64_t v = 0; v < blockVectors; ++v) {
       Value w = p[v];
-      if (page.valueScales) {
-        Value place = k.offset(
-            k.element(page.valueScales, group, pagePositions * scaleBytes),
-            v * vectorLanes * scaleBytes);
-        Type half = k.vectorType(k.getBuilder().getI16Type());
-        w = k.mul(w, page.valueZeros ? k.f16ToF32(k.load(half, place))
-                                     : k.load(k.f32x16(), place));
-      }
+      if (page.valueScales)
+        w = k.mul(w, loadScales(k, page.valueScales, group, v * vectorLanes));
       k.store(w, k.offset(weights, 4 * v * vectorLanes));
     }
   });
