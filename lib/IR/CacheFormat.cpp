@@ -8,15 +8,19 @@ using namespace lowbit;
 /// Positions of a page (Spec.md, 5.2).
 static constexpr int64_t pageSlots = 64;
 
+bool CacheFormat::isGrouped(Type type) {
+  return type && (type.isInteger(4) || type.isInteger(2));
+}
+
 std::optional<CacheFormat> CacheFormat::get(Type type,
                                             std::optional<int64_t> group) {
-  bool isGrouped = type && (type.isInteger(4) || type.isInteger(2));
-  if (!isGrouped &&
+  bool hasGroups = isGrouped(type);
+  if (!hasGroups &&
       !(type && (type.isF32() || type.isF16() || type.isInteger(8))))
     return std::nullopt;
-  if (isGrouped != group.has_value())
+  if (hasGroups != group.has_value())
     return std::nullopt;
-  if (isGrouped && *group != 0 && *group != 32 && *group != 64)
+  if (hasGroups && *group != 0 && *group != 32 && *group != 64)
     return std::nullopt;
   return CacheFormat{type, group.value_or(0)};
 }

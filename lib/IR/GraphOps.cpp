@@ -126,7 +126,7 @@ LogicalResult AttentionOp::verify() {
                          << columns(getQuery()) << " and " << columns(getKey());
   // attention_c3
   Type cache = getCache();
-  bool isGrouped = cache.isInteger(4) || cache.isInteger(2);
+  bool isGrouped = CacheFormat::isGrouped(cache);
   if (!isGrouped && !cache.isF16() && !cache.isF32() && !cache.isInteger(8))
     return emitOpError() << "requires a cache of f16, f32, i8, i4 or i2, got "
                          << cache;

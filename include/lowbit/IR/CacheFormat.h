@@ -28,12 +28,14 @@ struct CacheFormat {
                                         std::optional<int64_t> group);
   /// What an attention says.
   static CacheFormat get(AttentionOp op);
+  /// Whether elements of `type` are codes with a scale and a zero point for
+  /// each group: i4 and i2.
+  static bool isGrouped(mlir::Type type);
 
   /// Bits of an element without its share of scales.
   int64_t bits() const { return type.getIntOrFloatBitWidth(); }
   bool isInteger() const { return type.isInteger(); }
-  /// Codes with a scale and a zero point for each group.
-  bool isGrouped() const { return isInteger() && bits() < 8; }
+  bool isGrouped() const { return isGrouped(type); }
   /// Scales of a head; 0 for floats.
   int64_t groups(int64_t headDim) const;
   /// Elements of a whole group.

@@ -17,23 +17,19 @@ CachePages::CachePages(KernelParameters &parameters)
       headDim(parameters.integer("head_dim", 2, largestHeadDim)),
       pageBytes(parameters.integer("page_bytes", 1)),
       pagesPerSequence(parameters.integer("pages_per_sequence", 1)) {
-  format.type = parameters.type("cache");
+  Type type = parameters.type("cache");
+  std::optional<int64_t> group;
+  if (CacheFormat::isGrouped(type))
+    group = parameters.integer("cache_group", 0, 64);
+  std::optional<CacheFormat> known = CacheFormat::get(type, group);
+  if (type && !known)
+    parameters.report(
+        group ? "cache_group" : "cache",
+        llvm::Twine("expected f16, f32, i8, i4 or i2") +
+            (group ? ", these two with groups of 32, 64 or 0 (the head)" : ""));
   // What a bad parameter leaves is some legal format.
-  auto ignore = [&](const char *name, const llvm::Twine &why) {
-    parameters.report(name, why);
-    format = {Float32Type::get(parameters.getContext()), 0};
-  };
-  if (!format.type) {
-    format.type = Float32Type::get(parameters.getContext());
-  } else if (format.isInteger() && format.bits() < 8) {
-    format.group = parameters.integer("cache_group", 0, 64);
-    if (!CacheFormat::get(format.type, format.group))
-      ignore(format.bits() == 4 || format.bits() == 2 ? "cache_group" : "cache",
-             "expected f16, f32, i8, i4 or i2, these two with groups of 32, 64 "
-             "or 0 (the head)");
-  } else if (!CacheFormat::get(format.type, std::nullopt)) {
-    ignore("cache", "expected f16, f32, i8, i4 or i2");
-  }
+  format =
+      known.value_or(CacheFormat{Float32Type::get(parameters.getContext())});
   if (heads % kvHeads != 0)
     parameters.report("heads", "is no multiple of kv_heads");
   if (headDim % 2 != 0)
