@@ -104,8 +104,8 @@ inline NaiveQuantized naiveQuantize(const float *x, size_t count, float limit) {
   return result;
 }
 
-/// A group of a cache of 4 or 2 bits: codes, the scale as f32 (to be rounded to
-/// f16 by who stores it; it is a half already), the zero point.
+/// A group of a cache of 4 or 2 bits: codes, the scale as f32 (it is a half
+/// already), the zero point.
 struct NaiveGrid {
   std::vector<int> codes;
   float scale = 0;
