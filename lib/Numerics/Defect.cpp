@@ -1,6 +1,6 @@
 //===- Defect.cpp - Numbers that cannot be stored ---------------*- C++ -*-===//
 //
-// The words for each kind of defect.
+// A defect, and the words for each kind.
 //
 //===----------------------------------------------------------------------===//
 #include "lowbit/Numerics/Defect.h"
@@ -8,6 +8,15 @@
 #include <cstdio>
 
 namespace lowbit {
+
+Defect defectAt(Defect::Kind kind, int64_t row, int64_t column, float value) {
+  Defect defect;
+  defect.kind = kind;
+  defect.row = row;
+  defect.column = column;
+  defect.value = value;
+  return defect;
+}
 
 /// What is refused, and the limit it breaks.
 struct DefectWords {

@@ -102,16 +102,11 @@ private:
 
 /// The first element of H that no second moments have.
 std::optional<Defect> findBadMoment(const MomentsView &h) {
-  Defect defect;
-  defect.kind = Defect::Kind::BadImportance;
   for (int64_t i = 0; i < h.columns; ++i)
     for (int64_t j = 0; j <= i; ++j) {
       float value = h.row(i)[j];
-      if (isFiniteFloat(value) && (i != j || value >= 0))
-        continue;
-      defect.column = i;
-      defect.value = value;
-      return defect;
+      if (!isFiniteFloat(value) || (i == j && value < 0))
+        return defectAt(Defect::Kind::BadImportance, -1, i, value);
     }
   return std::nullopt;
 }

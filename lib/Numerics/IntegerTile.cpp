@@ -53,17 +53,6 @@ float IntegerTile::zero(int64_t row, int64_t group) const {
   return middle;
 }
 
-/// A defect at one place of a given tile.
-static Defect defectAt(Defect::Kind kind, int64_t row, int64_t column,
-                       float value) {
-  Defect defect;
-  defect.kind = kind;
-  defect.row = row;
-  defect.column = column;
-  defect.value = value;
-  return defect;
-}
-
 /// Takes scale and zero point of one group.
 static std::optional<Defect> takeGroup(const GivenTile &given, int64_t row,
                                        int64_t group, int64_t firstColumn,

@@ -148,14 +148,9 @@ static std::optional<Defect> unpackScales(const uint8_t *bytes, int64_t group,
     int high = isF16 ? bytes[2 * row + 1] : 0;
     uint16_t bits = static_cast<uint16_t>(low | high << 8);
     float value = scaleValue(tile.format.scale, bits);
-    if (isF16 ? !isScaleF16(bits) : !isScaleE4M3(static_cast<uint8_t>(bits))) {
-      Defect defect;
-      defect.kind = Defect::Kind::BadScale;
-      defect.row = firstRow + row;
-      defect.column = firstColumn;
-      defect.value = value;
-      return defect;
-    }
+    if (isF16 ? !isScaleF16(bits) : !isScaleE4M3(static_cast<uint8_t>(bits)))
+      return defectAt(Defect::Kind::BadScale, firstRow + row, firstColumn,
+                      value);
     size_t at = static_cast<size_t>(row * tile.groups + group);
     tile.scaleBits[at] = bits;
     tile.scales[at] = value;
@@ -240,10 +235,7 @@ std::optional<Defect> readTrailer(const uint8_t *bytes, float &factor) {
   factor = bitsToFloat(loadWord(bytes));
   if (isFiniteFloat(factor) && factor > 0)
     return std::nullopt;
-  Defect defect;
-  defect.kind = Defect::Kind::BadFactor;
-  defect.value = factor;
-  return defect;
+  return defectAt(Defect::Kind::BadFactor, -1, -1, factor);
 }
 
 /// Moves elements of `Word` between rows and a tile's [column][row].

@@ -56,37 +56,15 @@ void TileSolver::loadRow(const TileInput &input, int64_t row) {
   }
 }
 
-/// The first weight of a tile that is not finite, and how many there are.
-static Defect reportNonFinite(const TileInput &input) {
-  Defect defect;
-  defect.kind = Defect::Kind::NonFiniteWeight;
-  defect.count = 0;
-  for (int64_t row = 0; row < input.rows; ++row)
-    for (int64_t k = 0; k < input.columns; ++k) {
-      float value = input.weights[row * input.stride + k];
-      if (isFiniteFloat(value))
-        continue;
-      if (defect.count++ == 0) {
-        defect.row = input.firstRow + row;
-        defect.column = k;
-        defect.value = value;
-      }
-    }
-  return defect;
-}
-
 /// A scale that does not fit; with a factor, it is the factor that has no
 /// limit but f32's.
 static Defect reportOverflow(const IntegerFormat &format, int64_t row,
                              int64_t group, int64_t width, float scale) {
-  Defect defect;
-  defect.kind = Defect::Kind::ScaleOverflow;
-  defect.row = row;
+  Defect defect =
+      defectAt(Defect::Kind::ScaleOverflow, row, group * width, scale);
   defect.group = group;
-  defect.column = group * width;
-  defect.value = scale;
   defect.limit =
-      format.hasFactor() ? std::numeric_limits<float>::max() : 65504.0f;
+      format.hasFactor() ? std::numeric_limits<float>::max() : maxF16;
   return defect;
 }
 
@@ -127,18 +105,12 @@ std::optional<Defect> TileSolver::chooseGroups(const TileInput &input,
                                                float factor, bool takeCodes,
                                                IntegerTile &tile) {
   assert(input.columns == columns && input.rows >= 1 && input.rows <= tileRows);
-  Defect defect;
-  defect.value = badImportanceValue;
-  defect.column = badImportance;
-  defect.kind = Defect::Kind::BadImportance;
   if (badImportance >= 0)
-    return defect;
+    return defectAt(Defect::Kind::BadImportance, -1, badImportance,
+                    badImportanceValue);
   if (!isFiniteFloat(factor) || !(factor > 0) ||
-      (!format.hasFactor() && factor != 1.0f)) {
-    defect.kind = Defect::Kind::BadFactor;
-    defect.value = factor;
-    return defect;
-  }
+      (!format.hasFactor() && factor != 1.0f))
+    return defectAt(Defect::Kind::BadFactor, -1, -1, factor);
   tile.reset(format, input.rows, columns);
   tile.factor = factor;
   tileGrids.assign(static_cast<size_t>(tileRows * groups), Grid{});

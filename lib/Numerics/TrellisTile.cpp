@@ -22,25 +22,8 @@ TrellisEncoder::TrellisEncoder(const TrellisFormat &format, int64_t columns,
 
 TrellisEncoder::~TrellisEncoder() = default;
 
-/// The first weight that is not finite, and how many there are.
-static std::optional<Defect> findNonFinite(const TileInput &input) {
-  std::optional<Defect> first;
-  for (int64_t r = 0; r < input.rows; ++r)
-    for (int64_t k = 0; k < input.columns; ++k) {
-      float w = input.weights[r * input.stride + k];
-      if (isFiniteFloat(w))
-        continue;
-      if (first)
-        ++first->count;
-      else
-        first =
-            Defect{Defect::Kind::NonFiniteWeight, input.firstRow + r, k, w, 1};
-    }
-  return first;
-}
-
 std::optional<Defect> TrellisEncoder::chooseScales(const TileInput &input) {
-  if (std::optional<Defect> defect = findNonFinite(input))
+  if (std::optional<Defect> defect = reportNonFinite(input))
     return defect;
   int64_t tileRows = format.tileRows();
   scaleBits.assign(format.streams.size() * static_cast<size_t>(tileRows), 0);
@@ -55,9 +38,13 @@ std::optional<Defect> TrellisEncoder::chooseScales(const TileInput &input) {
       const TrellisCode &code = format.code(i);
       float scale = static_cast<float>(deviation * code.unit);
       uint16_t bits = roundToF16(scale);
-      if (!isScaleF16(bits))
-        return Defect{Defect::Kind::ScaleOverflow, input.firstRow + r, 0, scale,
-                      1};
+      if (!isScaleF16(bits)) {
+        Defect defect =
+            defectAt(Defect::Kind::ScaleOverflow, input.firstRow + r, 0, scale);
+        defect.group = 0;
+        defect.limit = maxF16;
+        return defect;
+      }
       scaleBits[i * static_cast<size_t>(tileRows) + static_cast<size_t>(r)] =
           bits;
       deviation *= std::sqrt(static_cast<double>(code.error));
@@ -197,8 +184,8 @@ std::optional<Defect> unpackTrellis(const TrellisFormat &format, size_t stream,
     const uint8_t *at = tile + place.scales + 2 * r;
     uint16_t bits = static_cast<uint16_t>(at[0] | at[1] << 8);
     if (!isScaleF16(bits))
-      return Defect{Defect::Kind::BadScale, firstRow + r, 0, f16ToFloat(bits),
-                    1};
+      return defectAt(Defect::Kind::BadScale, firstRow + r, 0,
+                      f16ToFloat(bits));
     out.scales.push_back(f16ToFloat(bits));
   }
   for (int64_t strand = 0; strand < place.strands; ++strand) {

@@ -3,6 +3,7 @@
 
 #include "FormatFamily.h"
 #include "lowbit/Numerics/ErrorFeedback.h"
+#include "lowbit/Numerics/Float.h"
 
 #include <algorithm>
 #include <cassert>
@@ -86,6 +87,22 @@ std::optional<Defect> WeightFormat::decode(const uint8_t *bytes, int64_t rows,
       values[r * columns + k] = ((step * tile.unit) * scale) * facts.factor;
     }
   return std::nullopt;
+}
+
+std::optional<Defect> reportNonFinite(const TileInput &input) {
+  std::optional<Defect> first;
+  for (int64_t r = 0; r < input.rows; ++r)
+    for (int64_t k = 0; k < input.columns; ++k) {
+      float value = input.weights[r * input.stride + k];
+      if (isFiniteFloat(value))
+        continue;
+      if (first)
+        ++first->count;
+      else
+        first = defectAt(Defect::Kind::NonFiniteWeight, input.firstRow + r, k,
+                         value);
+    }
+  return first;
 }
 
 double completeBits(const StoredSize &size, int64_t rows, int64_t columns) {

@@ -47,6 +47,9 @@ struct [[nodiscard]] Defect {
   int64_t count = 1;
 };
 
+/// A defect at one place, with neither group nor limit.
+Defect defectAt(Defect::Kind kind, int64_t row, int64_t column, float value);
+
 /// One clause for a person: what, where, its value and the limit. For example
 /// "weight at row 3, column 17 is nan, must be finite (2 such in this tile)",
 /// or "scale at row 3, group 2 is 81920, exceeds 65504, the largest that is

@@ -67,6 +67,10 @@ struct TileInput {
   int64_t firstRow = 0;
 };
 
+/// The first weight that is not finite, by rows, and how many there are; no
+/// value where all are finite.
+std::optional<Defect> reportNonFinite(const TileInput &input);
+
 /// Sums of the ledger, in f64 and in one fixed order for every CPU.
 struct ErrorSums {
   /// Σ (w − ŵ)² and Σ w².

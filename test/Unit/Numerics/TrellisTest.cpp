@@ -334,12 +334,17 @@ TEST(TrellisTile, ExtremeRows) {
   ASSERT_TRUE(defect);
   EXPECT_EQ(defect->kind, Defect::Kind::ScaleOverflow);
   EXPECT_EQ(defect->row, 5);
+  EXPECT_EQ(describe(*defect),
+            "scale at row 5, group 0 is 3640433, exceeds 65504, "
+            "the largest that is stored");
   weights[4 * 32 + 2] = NAN;
   defect = encoder.encode(input, bytes.data());
   ASSERT_TRUE(defect);
   EXPECT_EQ(defect->kind, Defect::Kind::NonFiniteWeight);
   EXPECT_EQ(defect->row, 4);
   EXPECT_EQ(defect->column, 2);
+  EXPECT_EQ(describe(*defect),
+            "weight at row 4, column 2 is nan, must be finite");
 }
 
 TEST(TrellisTile, RefusesScalesThatNoEncoderWrites) {
@@ -352,6 +357,9 @@ TEST(TrellisTile, RefusesScalesThatNoEncoderWrites) {
   ASSERT_TRUE(defect);
   EXPECT_EQ(defect->kind, Defect::Kind::BadScale);
   EXPECT_EQ(defect->row, 256 + 7);
+  EXPECT_EQ(describe(*defect), "scale of the group at row 263, column 0 is "
+                               "-0.000104129314, must be finite and not "
+                               "signed");
 }
 
 /// The first stream of a stack alone is a code of its own.
