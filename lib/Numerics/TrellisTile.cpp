@@ -168,6 +168,22 @@ std::optional<Defect> TrellisEncoder::encode(const TileInput &input,
   return std::nullopt;
 }
 
+ErrorSums TrellisEncoder::measure(const TileInput &input,
+                                  const float *importance) const {
+  ErrorSums sums;
+  for (int64_t r = 0; r < input.rows; ++r)
+    for (int64_t k = 0; k < input.columns; ++k) {
+      double w = input.weights[r * input.stride + k];
+      double e = w - static_cast<double>(search->value(r, k));
+      double h = importance ? static_cast<double>(importance[k]) : 1.0;
+      sums.error += e * e;
+      sums.energy += w * w;
+      sums.weightedError += h * (e * e);
+      sums.weightedEnergy += h * (w * w);
+    }
+  return sums;
+}
+
 std::optional<Defect> unpackTrellis(const TrellisFormat &format, size_t stream,
                                     const uint8_t *tile, int64_t rows,
                                     int64_t columns, int64_t firstRow,
@@ -205,43 +221,6 @@ std::optional<Defect> unpackTrellis(const TrellisFormat &format, size_t stream,
       }
   }
   return std::nullopt;
-}
-
-std::optional<Defect> decodeTrellis(const TrellisFormat &format,
-                                    const uint8_t *tile, int64_t rows,
-                                    int64_t columns, int64_t firstRow,
-                                    float *values, int64_t stride) {
-  for (size_t i = 0; i < format.streams.size(); ++i) {
-    StepTile part;
-    if (std::optional<Defect> defect =
-            unpackTrellis(format, i, tile, rows, columns, firstRow, part))
-      return defect;
-    for (int64_t r = 0; r < rows; ++r)
-      for (int64_t k = 0; k < columns; ++k) {
-        float product = static_cast<float>(
-                            part.steps[static_cast<size_t>(r * columns + k)]) *
-                        part.scales[static_cast<size_t>(r)];
-        float &value = values[r * stride + k];
-        value = i == 0 ? product : value + product;
-      }
-  }
-  return std::nullopt;
-}
-
-ErrorSums measureDecoded(const TileInput &input, const float *decoded,
-                         int64_t stride, const float *importance) {
-  ErrorSums sums;
-  for (int64_t r = 0; r < input.rows; ++r)
-    for (int64_t k = 0; k < input.columns; ++k) {
-      double w = input.weights[r * input.stride + k];
-      double e = w - static_cast<double>(decoded[r * stride + k]);
-      double h = importance ? static_cast<double>(importance[k]) : 1.0;
-      sums.error += e * e;
-      sums.energy += w * w;
-      sums.weightedError += h * (e * e);
-      sums.weightedEnergy += h * (w * w);
-    }
-  return sums;
 }
 
 } // namespace lowbit

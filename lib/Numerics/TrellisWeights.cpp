@@ -14,27 +14,20 @@ class TileOfTrellis final : public TileEncoder {
 public:
   TileOfTrellis(const TrellisFormat &format, int64_t columns,
                 const EncoderOptions &options)
-      : format(format), encoder(format, columns, options.path),
-        importance(options.importance) {}
+      : encoder(format, columns, options.path), importance(options.importance) {
+  }
 
   std::optional<Defect> encode(const TileInput &input, const TensorFacts &,
                                uint8_t *bytes, ErrorSums &sums) override {
     if (std::optional<Defect> defect = encoder.encode(input, bytes))
       return defect;
-    decoded.resize(static_cast<size_t>(input.rows * input.columns));
-    if (std::optional<Defect> defect =
-            decodeTrellis(format, bytes, input.rows, input.columns,
-                          input.firstRow, decoded.data(), input.columns))
-      return defect;
-    sums.add(measureDecoded(input, decoded.data(), input.columns, importance));
+    sums.add(encoder.measure(input, importance));
     return std::nullopt;
   }
 
 private:
-  TrellisFormat format;
   TrellisEncoder encoder;
   const float *importance;
-  std::vector<float> decoded;
 };
 
 class TrellisWeights final : public WeightFormat {
@@ -70,9 +63,11 @@ public:
     return std::make_unique<TileOfTrellis>(format, columns, options);
   }
   int64_t encoderBytes(int64_t columns) const override {
-    // A byte a weight and stream, the codes, the decoded rows; the search.
+    // Of each stream a byte a number and two bits a step, at most one for each
+    // number; the scratch memory of the search.
     int64_t streams = static_cast<int64_t>(format.streams.size());
-    return tileRows() * (columns + 4) * (streams * 2 + 4) + (1 << 20);
+    int64_t numbers = tileRows() * (columns + trellisColumns - 1);
+    return streams * (numbers + numbers / 4) + (1 << 18);
   }
   std::optional<Defect> unpack(const uint8_t *tile, int64_t rows,
                                int64_t columns, int64_t firstRow,
@@ -88,13 +83,6 @@ public:
         out.more.push_back(std::move(part));
     }
     return std::nullopt;
-  }
-  std::optional<Defect> decode(const uint8_t *tile, int64_t rows,
-                               int64_t columns, int64_t firstRow,
-                               const TensorFacts &,
-                               float *values) const override {
-    return decodeTrellis(format, tile, rows, columns, firstRow, values,
-                         columns);
   }
 
 private:

@@ -71,6 +71,21 @@ std::optional<Defect> WeightFormat::readTrailer(const uint8_t *,
   return std::nullopt;
 }
 
+/// Writes the numbers of one part of a tile, or adds them to what the parts
+/// before it gave.
+static void decodePart(const StepTile &part, int64_t rows, int64_t columns,
+                       float factor, bool isFirst, float *values) {
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t k = 0; k < columns; ++k) {
+      float step = part.steps[static_cast<size_t>(r * columns + k)];
+      float scale = part.scales[static_cast<size_t>(r * part.groups +
+                                                    k / part.groupColumns)];
+      float number = ((step * part.unit) * scale) * factor;
+      float &value = values[r * columns + k];
+      value = isFirst ? number : value + number;
+    }
+}
+
 std::optional<Defect> WeightFormat::decode(const uint8_t *bytes, int64_t rows,
                                            int64_t columns, int64_t firstRow,
                                            const TensorFacts &facts,
@@ -79,13 +94,9 @@ std::optional<Defect> WeightFormat::decode(const uint8_t *bytes, int64_t rows,
   if (std::optional<Defect> defect =
           unpack(bytes, rows, columns, firstRow, tile))
     return defect;
-  for (int64_t r = 0; r < rows; ++r)
-    for (int64_t k = 0; k < columns; ++k) {
-      float step = tile.steps[static_cast<size_t>(r * columns + k)];
-      float scale = tile.scales[static_cast<size_t>(r * tile.groups +
-                                                    k / tile.groupColumns)];
-      values[r * columns + k] = ((step * tile.unit) * scale) * facts.factor;
-    }
+  decodePart(tile, rows, columns, facts.factor, /*isFirst=*/true, values);
+  for (const StepTile &part : tile.more)
+    decodePart(part, rows, columns, facts.factor, /*isFirst=*/false, values);
   return std::nullopt;
 }
 

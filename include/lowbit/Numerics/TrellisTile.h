@@ -44,6 +44,11 @@ public:
   std::optional<Defect> encode(const TileInput &input,
                                const FeedbackFactor &factor, uint8_t *tile);
 
+  /// Error sums of the tile that was encoded last, from `input`: one running
+  /// sum, by rows, then by columns. `importance` holds one h ≥ 0 per column, or
+  /// is null.
+  ErrorSums measure(const TileInput &input, const float *importance) const;
+
 private:
   std::optional<Defect> chooseScales(const TileInput &input);
   void fitScales(const TileInput &input);
@@ -68,20 +73,6 @@ std::optional<Defect> unpackTrellis(const TrellisFormat &format, size_t stream,
                                     const uint8_t *tile, int64_t rows,
                                     int64_t columns, int64_t firstRow,
                                     StepTile &out);
-
-/// Decodes `rows` rows of a tile of `columns` columns to
-/// values[r · stride + k]: T · s of each stream, products and sums rounded to
-/// f32, streams from the first on. Reports a scale that is not finite or
-/// signed; its row is counted from `firstRow`.
-std::optional<Defect> decodeTrellis(const TrellisFormat &format,
-                                    const uint8_t *tile, int64_t rows,
-                                    int64_t columns, int64_t firstRow,
-                                    float *values, int64_t stride);
-
-/// Error sums of decoded rows against the weights, column by column in the
-/// order of measureError. `importance` holds one h ≥ 0 per column, or is null.
-ErrorSums measureDecoded(const TileInput &input, const float *decoded,
-                         int64_t stride, const float *importance);
 
 } // namespace lowbit
 

@@ -255,7 +255,8 @@ public:
                                        int64_t columns, int64_t firstRow,
                                        StepTile &tile) const = 0;
   /// Decodes `rows` rows of a tile to values[r · columns + k]:
-  /// ((step · unit) · s) · F, each product rounded to f32 (Spec 3, Embedding).
+  /// ((step · unit) · s) · F, each product rounded to f32 (Spec 3, Embedding),
+  /// added over the parts of the tile from the first on.
   virtual std::optional<Defect> decode(const uint8_t *bytes, int64_t rows,
                                        int64_t columns, int64_t firstRow,
                                        const TensorFacts &facts,

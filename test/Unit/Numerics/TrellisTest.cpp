@@ -243,6 +243,23 @@ TEST(Viterbi, FindsTheBestPath) {
   }
 }
 
+/// Error sums of decoded rows against the weights.
+static ErrorSums measureDecoded(const TileInput &input, const float *decoded,
+                                const float *importance) {
+  ErrorSums sums;
+  for (int64_t r = 0; r < input.rows; ++r)
+    for (int64_t k = 0; k < input.columns; ++k) {
+      double w = input.weights[r * input.stride + k];
+      double e = w - static_cast<double>(decoded[r * input.columns + k]);
+      double h = importance ? static_cast<double>(importance[k]) : 1.0;
+      sums.error += e * e;
+      sums.energy += w * w;
+      sums.weightedError += h * (e * e);
+      sums.weightedEnergy += h * (w * w);
+    }
+  return sums;
+}
+
 /// Rows of a tile, their bytes, and what they decode to.
 struct EncodedTile {
   TileInput input;
@@ -262,13 +279,25 @@ struct EncodedTile {
     std::optional<Defect> defect = encoder.encode(input, bytes.data());
     EXPECT_FALSE(defect);
     decoded.resize(rows * columns);
-    defect = decodeTrellis(format, bytes.data(), rows, columns, 0,
-                           decoded.data(), columns);
+    defect = makeTrellisFormat(format)->decode(bytes.data(), rows, columns, 0,
+                                               {}, decoded.data());
     EXPECT_FALSE(defect);
+    // The encoder measures what its bytes decode to.
+    std::vector<float> importance;
+    for (int64_t k = 0; k < columns; ++k)
+      importance.push_back(0.1f * static_cast<float>(k % 7));
+    for (const float *h : {static_cast<const float *>(nullptr),
+                           static_cast<const float *>(importance.data())}) {
+      ErrorSums sums = encoder.measure(input, h);
+      ErrorSums expected = measureDecoded(input, decoded.data(), h);
+      EXPECT_EQ(sums.error, expected.error);
+      EXPECT_EQ(sums.energy, expected.energy);
+      EXPECT_EQ(sums.weightedError, expected.weightedError);
+      EXPECT_EQ(sums.weightedEnergy, expected.weightedEnergy);
+    }
   }
   double error() const {
-    ErrorSums sums =
-        measureDecoded(input, decoded.data(), input.columns, nullptr);
+    ErrorSums sums = measureDecoded(input, decoded.data(), nullptr);
     return sums.error / sums.energy;
   }
 };
@@ -321,8 +350,8 @@ TEST(TrellisTile, ExtremeRows) {
   std::vector<float> decoded(weights.size());
   TrellisEncoder encoder(format, 32);
   ASSERT_FALSE(encoder.encode(input, bytes.data()));
-  ASSERT_FALSE(
-      decodeTrellis(format, bytes.data(), 64, 32, 0, decoded.data(), 32));
+  FormatPtr stored = makeTrellisFormat(format);
+  ASSERT_FALSE(stored->decode(bytes.data(), 64, 32, 0, {}, decoded.data()));
   for (int64_t k = 0; k < 32; ++k) {
     EXPECT_EQ(decoded[k], 0);
     EXPECT_EQ(decoded[32 + k], 0);
@@ -352,8 +381,8 @@ TEST(TrellisTile, RefusesScalesThatNoEncoderWrites) {
   EncodedTile tile(format, 128, 8, 3);
   int64_t scales = trellisGeometry(format, 128, 8)->streams[1].scales;
   tile.bytes[scales + 2 * 7 + 1] |= 0x80;
-  std::optional<Defect> defect = decodeTrellis(format, tile.bytes.data(), 128,
-                                               8, 256, tile.decoded.data(), 8);
+  std::optional<Defect> defect = makeTrellisFormat(format)->decode(
+      tile.bytes.data(), 128, 8, 256, {}, tile.decoded.data());
   ASSERT_TRUE(defect);
   EXPECT_EQ(defect->kind, Defect::Kind::BadScale);
   EXPECT_EQ(defect->row, 256 + 7);
@@ -367,9 +396,9 @@ TEST(TrellisTile, StacksAreNested) {
   TrellisFormat stack = {{2, 2}, 12}, one = {{2}, 12};
   EncodedTile tile(stack, 128, 256, 5);
   std::vector<float> first(128 * 256);
-  ASSERT_FALSE(
-      decodeTrellis(one, tile.bytes.data(), 128, 256, 0, first.data(), 256));
-  ErrorSums sums = measureDecoded(tile.input, first.data(), 256, nullptr);
+  ASSERT_FALSE(makeTrellisFormat(one)->decode(tile.bytes.data(), 128, 256, 0,
+                                              {}, first.data()));
+  ErrorSums sums = measureDecoded(tile.input, first.data(), nullptr);
   EXPECT_LT(sums.error / sums.energy, 0.273 * 1.03);
 }
 
@@ -435,8 +464,8 @@ TEST(TrellisTile, FeedbackRepairsTheOutput) {
                      .encode(input, factor, other.data()));
     EXPECT_EQ(tile, other);
     std::vector<float> error(weights.size());
-    ASSERT_FALSE(decodeTrellis(e.format, tile.data(), rows, columns, 0,
-                               error.data(), columns));
+    ASSERT_FALSE(makeTrellisFormat(e.format)->decode(tile.data(), rows, columns,
+                                                     0, {}, error.data()));
     for (size_t i = 0; i < error.size(); ++i)
       error[i] = weights[i] - error[i];
     EXPECT_LT(feedback::outputError(h, error, rows),
