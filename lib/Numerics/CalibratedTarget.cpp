@@ -63,7 +63,7 @@ void CalibratedTarget::solveBackward() {
           std::copy_n(sums.begin() + (j + i) * lanes + lane, matrixLanes,
                       sum + i * matrixLanes);
         kernels.subtractColumns({solved.data() + begin * lanes + lane, lanes},
-                                chunk, j, matrixColumns, end - begin, sum);
+                                chunk, j, end - begin, sum);
         for (int64_t i = 0; i < matrixColumns; ++i)
           std::copy_n(sum + i * matrixLanes, matrixLanes,
                       sums.begin() + (j + i) * lanes + lane);
@@ -85,11 +85,9 @@ void CalibratedTarget::solveForward() {
         [&](int64_t position) { return factor.column(position); }, totals);
     for (int64_t j = begin; j < chunks[c + 1]; ++j) {
       const float *column = factor.column(j);
-      const float *inChunk = column + begin;
       double *total = totals.data() + (j - begin) * lanes;
-      for (int64_t lane = 0; lane < lanes; lane += matrixLanes)
-        kernels.addProducts({solved.data() + begin * lanes + lane, lanes},
-                            &inChunk, 1, j - begin, total + lane);
+      addLaneProducts(kernels, solved.data() + begin * lanes, lanes,
+                      column + begin, j - begin, total);
       for (int64_t lane = 0; lane < lanes; ++lane)
         solved[j * lanes + lane] =
             static_cast<float>((sums[j * lanes + lane] - total[lane]) /

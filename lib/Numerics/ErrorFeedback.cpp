@@ -65,11 +65,9 @@ void ErrorFeedback::repair(const LaneRows &weights, const double *total,
   out.resize(static_cast<size_t>(count * lanes));
   for (int64_t j = 0; j < count; ++j) {
     const float *column = factor.column(block.begin + j);
-    const float *inChunk = column + chunk;
     double *sum = sums.data() + j * lanes;
-    for (int64_t lane = 0; lane < lanes; lane += matrixLanes)
-      kernels.addProducts({errors.data() + chunk * lanes + lane, lanes},
-                          &inChunk, 1, known - chunk, sum + lane);
+    addLaneProducts(kernels, errors.data() + chunk * lanes, lanes,
+                    column + chunk, known - chunk, sum);
     // Back substitution with R_bb: `sum` becomes what is added to W.
     for (int64_t i = 0; i < j; ++i)
       for (int64_t lane = 0; lane < lanes; ++lane)
@@ -133,10 +131,8 @@ double quadraticForm(const MomentsView &h, const LaneRows &w, CodePath path) {
         [&](int64_t j) { return h.row(j); }, totals);
     for (int64_t j = begin; j < chunks[c + 1]; ++j) {
       double *total = totals.data() + (j - begin) * w.lanes;
-      const float *rest = h.row(j) + begin;
-      for (int64_t lane = 0; lane < w.lanes; lane += matrixLanes)
-        kernels.addProducts({w.column(begin) + lane, w.lanes}, &rest, 1,
-                            j - begin, total + lane);
+      addLaneProducts(kernels, w.column(begin), w.lanes, h.row(j) + begin,
+                      j - begin, total);
       // Twice what lies left of the diagonal, once the diagonal.
       double diagonal = static_cast<double>(h.diagonal(j));
       for (int64_t lane = 0; lane < w.lanes; ++lane) {

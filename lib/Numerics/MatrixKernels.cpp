@@ -43,52 +43,29 @@ LOWBIT_INLINE void addTotals(const Floats &sum, double sign, double *totals) {
   }
 }
 
-/// addProducts for `width` columns, a constant.
-template <int width>
+/// addProducts for `width` columns, a constant; or with `isColumns`, also one,
+/// subtractColumns.
+template <int width, bool isColumns>
 LOWBIT_INLINE void productsLoop(const LaneVector &x, const float *const *r,
-                                int64_t count, double *totals) {
+                                int64_t first, int64_t count, double *totals) {
   Floats sums[width] = {};
   for (int64_t i = 0; i < count; ++i) {
     Floats value;
     load(x.values + i * x.stride, value);
     for (int c = 0; c < width; ++c)
-      sums[c] = sums[c] + value * r[c][i];
+      sums[c] = sums[c] + value * (isColumns ? r[i][first + c] : r[c][i]);
   }
   for (int c = 0; c < width; ++c)
-    addTotals(sums[c], 1.0, totals + c * matrixLanes);
+    addTotals(sums[c], isColumns ? -1.0 : 1.0, totals + c * matrixLanes);
 }
 
 LOWBIT_INLINE void addProductsLoop(const LaneVector &x, const float *const *r,
                                    int64_t columns, int64_t count,
                                    double *totals) {
   if (columns == matrixColumns)
-    return productsLoop<matrixColumns>(x, r, count, totals);
+    return productsLoop<matrixColumns, false>(x, r, 0, count, totals);
   for (int64_t c = 0; c < columns; ++c)
-    productsLoop<1>(x, r + c, count, totals + c * matrixLanes);
-}
-
-template <int width>
-LOWBIT_INLINE void columnsLoop(const LaneVector &x, const float *const *r,
-                               int64_t first, int64_t count, double *totals) {
-  Floats sums[width] = {};
-  for (int64_t i = 0; i < count; ++i) {
-    Floats value;
-    load(x.values + i * x.stride, value);
-    for (int c = 0; c < width; ++c)
-      sums[c] = sums[c] + value * r[i][first + c];
-  }
-  for (int c = 0; c < width; ++c)
-    addTotals(sums[c], -1.0, totals + c * matrixLanes);
-}
-
-LOWBIT_INLINE void subtractColumnsLoop(const LaneVector &x,
-                                       const float *const *r, int64_t first,
-                                       int64_t columns, int64_t count,
-                                       double *totals) {
-  if (columns == matrixColumns)
-    return columnsLoop<matrixColumns>(x, r, first, count, totals);
-  for (int64_t c = 0; c < columns; ++c)
-    columnsLoop<1>(x, r, first + c, count, totals + c * matrixLanes);
+    productsLoop<1, false>(x, r + c, 0, count, totals + c * matrixLanes);
 }
 
 LOWBIT_INLINE void updateTileLoop(const double *a, const double *b, double *c) {
@@ -168,8 +145,8 @@ LOWBIT_INLINE void addOuterProductsLoop(const float *a, const float *b,
   }                                                                            \
   target static void subtractColumns##path(                                    \
       const LaneVector &x, const float *const *r, int64_t first,               \
-      int64_t columns, int64_t count, double *totals) {                        \
-    subtractColumnsLoop(x, r, first, columns, count, totals);                  \
+      int64_t count, double *totals) {                                         \
+    productsLoop<matrixColumns, true>(x, r, first, count, totals);             \
   }                                                                            \
   target static void updateTile##path(const double *a, const double *b,        \
                                       double *c) {                             \
@@ -232,6 +209,13 @@ void sumLaneProducts(const MatrixKernels &kernels, const float *x,
                     totals.begin() + (j - begin + i) * lanes + lane);
     }
   }
+}
+
+void addLaneProducts(const MatrixKernels &kernels, const float *x,
+                     int64_t lanes, const float *row, int64_t count,
+                     double *totals) {
+  for (int64_t lane = 0; lane < lanes; lane += matrixLanes)
+    kernels.addProducts({x + lane, lanes}, &row, 1, count, totals + lane);
 }
 
 bool factorDiagonalTile(double *tile) {

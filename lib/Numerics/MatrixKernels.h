@@ -39,11 +39,10 @@ struct MatrixKernels {
   void (*addProducts)(const LaneVector &x, const float *const *r,
                       int64_t columns, int64_t count, double *totals);
 
-  /// The same with r[i][first + c], for i = 0 … count − 1 and c < columns, and
+  /// The same with r[i][first + c], for i = 0 … count − 1 and c < 4, and
   /// subtracted.
   void (*subtractColumns)(const LaneVector &x, const float *const *r,
-                          int64_t first, int64_t columns, int64_t count,
-                          double *totals);
+                          int64_t first, int64_t count, double *totals);
 
   /// Tiles: C[r][q] −= Σ_p A[r][p] · B[q][p], p in order.
   void (*updateTile)(const double *a, const double *b, double *c);
@@ -68,6 +67,12 @@ void sumLaneProducts(const MatrixKernels &kernels, const float *x,
                      int64_t begin, int64_t end,
                      const std::function<const float *(int64_t)> &row,
                      std::vector<double> &totals);
+
+/// totals[l] += Σ_i x[i · lanes + l] · row[i], i = 0 … count − 1 added in f32:
+/// the rest of a chunk for one column.
+void addLaneProducts(const MatrixKernels &kernels, const float *x,
+                     int64_t lanes, const float *row, int64_t count,
+                     double *totals);
 
 /// 0, 128, 256, … and `count`.
 std::vector<int64_t> evenChunks(int64_t count);
