@@ -20,7 +20,7 @@ std::optional<FloatLayout> floatLayout(ElementType type, int64_t rows,
   int64_t padding = rest ? tileAlignment - rest : 0;
   if (__builtin_add_overflow(layout.tileBytes, padding, &layout.tileBytes))
     return std::nullopt;
-  layout.tiles = rows / tileRows + (rows % tileRows != 0);
+  layout.tiles = ceilDivide(rows, tileRows);
   if (__builtin_mul_overflow(layout.tiles, layout.tileBytes, &layout.bytes))
     return std::nullopt;
   return layout;

@@ -37,6 +37,14 @@ const char *whyInvalid(const IntegerFormat &format) {
   return nullptr;
 }
 
+int64_t groupColumns(const IntegerFormat &format, int64_t columns) {
+  return format.group ? format.group : columns;
+}
+
+int64_t groupCount(const IntegerFormat &format, int64_t columns) {
+  return ceilDivide(columns, groupColumns(format, columns));
+}
+
 int64_t blockColumns(int bits) {
   switch (bits) {
   case 2:
@@ -51,11 +59,6 @@ int64_t blockColumns(int bits) {
 }
 
 int64_t blockBytes(int bits) { return bits == 3 ? 192 : 64; }
-
-/// ceil(value / divisor), for value ≥ 0 and divisor ≥ 1; cannot overflow.
-static int64_t ceilDivide(int64_t value, int64_t divisor) {
-  return value / divisor + (value % divisor != 0);
-}
 
 /// A sum of products in which an overflow is remembered.
 class CheckedSum {
@@ -89,8 +92,8 @@ std::optional<TileGeometry> tileGeometry(const IntegerFormat &format,
   TileGeometry g;
   g.blockColumns = blockColumns(format.bits);
   g.blockBytes = blockBytes(format.bits);
-  g.groupColumns = format.group ? format.group : columns;
-  g.groups = ceilDivide(columns, g.groupColumns);
+  g.groupColumns = groupColumns(format, columns);
+  g.groups = groupCount(format, columns);
   g.lastColumns = columns - (g.groups - 1) * g.groupColumns;
   g.scalesBytes = tileRows * format.scaleSize();
   g.zerosBytes =

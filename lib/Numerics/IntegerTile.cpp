@@ -18,10 +18,6 @@ float scaleValue(ScaleType type, uint16_t bits) {
                                 : e4m3ToFloat(static_cast<uint8_t>(bits));
 }
 
-int64_t groupColumns(const IntegerFormat &format, int64_t columns) {
-  return format.group ? format.group : columns;
-}
-
 void IntegerTile::reset(const IntegerFormat &newFormat, int64_t newRows,
                         int64_t newColumns) {
   assert(!whyInvalid(newFormat) && newRows >= 1 && newRows <= tileRows &&
@@ -29,8 +25,7 @@ void IntegerTile::reset(const IntegerFormat &newFormat, int64_t newRows,
   format = newFormat;
   rows = newRows;
   columns = newColumns;
-  int64_t width = groupColumns(format, columns);
-  groups = columns / width + (columns % width != 0);
+  groups = groupCount(format, columns);
   factor = 1.0f;
   vanishedGroups = 0;
   codes.assign(static_cast<size_t>(tileRows * columns), 0);

@@ -149,14 +149,13 @@ std::optional<TilePlaces> IntegerWeights::places(int64_t rows,
 int64_t IntegerWeights::encoderBytes(int64_t columns) const {
   // Codes, scales as bits and numbers, zero points, grids; three rows of the
   // solver; for error feedback rows and their errors in lanes.
-  int64_t groups = columns / groupColumns(format, columns) + 1;
+  int64_t groups = groupCount(format, columns);
   return lowbit::tileRows * (columns + groups * 64) + 3 * columns * 4 +
          2 * lowbit::tileRows * columns * 4;
 }
 
 std::vector<GivenTensor> IntegerWeights::givenTensors(int64_t columns) const {
-  int64_t width = groupColumns(format, columns);
-  int64_t groups = columns / width + (columns % width != 0);
+  int64_t groups = groupCount(format, columns);
   std::vector<GivenTensor> tensors = {
       {".codes", GivenType::U8, columns},
       {".scales",
@@ -184,8 +183,7 @@ IntegerWeights::encodeGiven(const std::vector<const uint8_t *> &parts,
   TensorFacts facts;
   if (std::optional<Defect> defect = givenFacts(parts, facts))
     return defect;
-  int64_t width = groupColumns(format, input.columns);
-  int64_t groups = input.columns / width + (input.columns % width != 0);
+  int64_t groups = groupCount(format, input.columns);
   std::vector<uint16_t> scales(static_cast<size_t>(input.rows * groups));
   for (size_t i = 0; i < scales.size(); ++i) {
     auto size = static_cast<size_t>(format.scaleSize());

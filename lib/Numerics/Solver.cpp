@@ -27,7 +27,7 @@ TileSolver::TileSolver(const IntegerFormat &format, int64_t columns,
       plan(searchPlan(format)) {
   assert(!whyInvalid(format) && columns >= 1);
   groupWidth = groupColumns(format, columns);
-  groups = columns / groupWidth + (columns % groupWidth != 0);
+  groups = groupCount(format, columns);
   paddedWidth = (groupWidth + groupLanes - 1) / groupLanes * groupLanes;
   size_t padded = static_cast<size_t>(groups * paddedWidth);
   weights.assign(padded, 0.0f);

@@ -22,7 +22,7 @@
 
 namespace lowbit {
 
-/// Scratch memory of about 250 KB and the tile: one for each thread.
+/// Scratch memory of about 100 KB and the tile: one for each thread.
 class TrellisSearch {
 public:
   /// The format must be valid and columns ≥ 1; `path` one that the CPU has.

@@ -26,8 +26,6 @@ std::optional<Defect> TileEncoder::scan(const TileInput &, TensorScan &) {
 
 int64_t WeightFormat::tileRows() const { return 16; }
 
-int64_t WeightFormat::laneBytes() const { return 4; }
-
 /// "a, b or c".
 static std::string joinNames(const std::vector<std::string> &names,
                              const std::string &conjunction) {
@@ -40,7 +38,7 @@ static std::string joinNames(const std::vector<std::string> &names,
   return text;
 }
 
-std::string WeightFormat::whyNoSolver(const std::string &) const {
+std::string WeightFormat::whyNoSolver() const {
   return "it is made by " + joinNames(solvers(), "or");
 }
 

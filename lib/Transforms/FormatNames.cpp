@@ -29,7 +29,7 @@ static Status checkSolver(const WeightFormat &format,
   if (llvm::is_contained(format.solvers(), solver))
     return std::nullopt;
   return usage("solver " + quoted(solver) + " does not go with format " +
-               format.name() + ": " + format.whyNoSolver(solver));
+               format.name() + ": " + format.whyNoSolver());
 }
 
 /// The options of error feedback.

@@ -97,7 +97,7 @@ Status setUpEncoded(WeightJob &job, QuantizeOp quantize,
                        "has solver " + quoted(job.entry.solver) +
                            ", which does not go with format " +
                            job.format->name() + ": " +
-                           job.format->whyNoSolver(job.entry.solver));
+                           job.format->whyNoSolver());
   job.places = *job.format->places(job.entry.rows, job.entry.columns);
   mlir::DictionaryAttr choices = quantize.getOptionsAttr();
   if (Status status = setUpStatistics(job, choices, options))

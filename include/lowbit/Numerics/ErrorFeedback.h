@@ -33,7 +33,7 @@
 
 #include "lowbit/Numerics/CodePath.h"
 #include "lowbit/Numerics/Defect.h"
-#include "lowbit/Numerics/IntegerTile.h"
+#include "lowbit/Numerics/WeightFormat.h"
 
 #include <cstdint>
 #include <functional>

@@ -57,6 +57,11 @@ bool operator!=(const IntegerFormat &a, const IntegerFormat &b);
 /// limit, for example "bits must be 2, 3, 4 or 8".
 const char *whyInvalid(const IntegerFormat &format);
 
+/// Columns of a full group of `format` in rows of `columns` columns, and groups
+/// of such a row.
+int64_t groupColumns(const IntegerFormat &format, int64_t columns);
+int64_t groupCount(const IntegerFormat &format, int64_t columns);
+
 /// Where one group of a tile lies. Byte offsets of `scales` and `zeros` are
 /// from the start of the tile, like `codes`.
 struct GroupPlace {

@@ -52,9 +52,6 @@ struct IntegerTile {
 /// Value of the stored scale `bits`.
 float scaleValue(ScaleType type, uint16_t bits);
 
-/// Columns of a group of `format` in rows of `columns` columns.
-int64_t groupColumns(const IntegerFormat &format, int64_t columns);
-
 /// Codes, scales and zero points that come from a file (solver `given`).
 struct GivenTile {
   /// [rows][columns], row-major.

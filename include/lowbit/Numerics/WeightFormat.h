@@ -1,15 +1,20 @@
 //===- WeightFormat.h - What every stored format offers ---------*- C++ -*-===//
 //
 // One interface for all formats, on plain arrays: how large a tensor is, how
-// its rows become bytes, and what those bytes mean. The materializer, the IR
-// attributes and the C API work through it, so that a new format is a class
-// here (with its attribute, its decode in the reference and its kernels), and
-// nothing else changes.
+// its rows become bytes, and what those bytes mean. The materializer and the IR
+// attributes work through it, so that a new format is a class here (with its
+// attribute, its decode in the reference and its kernels), and nothing else
+// changes.
 //
-//   std::shared_ptr<const WeightFormat> format = findFormat("int4-g64", why);
-//   auto encoder = format->makeEncoder(columns, options, why);
-//   for each tile: encoder->encode(rows, tensor, bytes, sums);
-//   format->finish(tensor, bytes + places.trailer());
+//   FormatPtr format = findFormat("int4-g64", why);
+//   TilePlaces places = *format->places(rows, columns);
+//   auto encoder = format->makeEncoder(columns, options);
+//   if (format->needsScan())
+//     for each tile: encoder->scan(input, scan);
+//   TensorFacts facts = format->facts(scan);
+//   for each tile t:
+//     encoder->encode(input, facts, bytes + t * places.tileBytes, sums);
+//   format->writeTrailer(facts, bytes + places.trailer());
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_NUMERICS_WEIGHTFORMAT_H
@@ -42,6 +47,11 @@ struct StoredSize {
 
 /// Complete bits per weight: 8 · bytes / (rows · columns) (Spec 1.2).
 double completeBits(const StoredSize &size, int64_t rows, int64_t columns);
+
+/// ceil(value / divisor), for value ≥ 0 and divisor ≥ 1; cannot overflow.
+inline int64_t ceilDivide(int64_t value, int64_t divisor) {
+  return value / divisor + (value % divisor != 0);
+}
 
 /// Where the tiles of a tensor lie: tile t at t · tileBytes, then the trailer.
 struct TilePlaces {
@@ -185,7 +195,7 @@ public:
                                                int64_t columns) const = 0;
   /// Rows of a tile, bytes of a row in a vector of the layout.
   virtual int64_t tileRows() const;
-  virtual int64_t laneBytes() const;
+  int64_t laneBytes() const { return 4; }
 
   /// The format as grouped integers, where it is one (IntegerFormat.h); else
   /// null.
@@ -211,7 +221,7 @@ public:
   virtual std::vector<std::string> solvers() const = 0;
   /// Why the format has not a solver that others have, as a clause for a
   /// person.
-  virtual std::string whyNoSolver(const std::string &solver) const;
+  std::string whyNoSolver() const;
 
   /// Whether a solver needs EncoderOptions::factor (ErrorFeedback.h).
   virtual bool usesFeedback(const std::string &solver) const { return false; }

@@ -7,6 +7,7 @@
 #include "lowbit/Numerics/Gptq.h"
 
 #include "FeedbackInputs.h"
+#include "NaiveInteger.h"
 #include "lowbit/Numerics/Float.h"
 #include <gtest/gtest.h>
 
@@ -17,16 +18,6 @@ using namespace lowbit;
 using namespace lowbit::feedback;
 
 namespace {
-
-std::vector<IntegerFormat> allFormats() {
-  std::vector<IntegerFormat> formats;
-  for (int bits : {2, 3, 4, 8})
-    for (int64_t group : {0, 32, 64, 128})
-      for (ScaleType scale : {ScaleType::F16, ScaleType::E4M3})
-        for (Offset offset : {Offset::Integer, Offset::Half, Offset::Stored})
-          formats.push_back({bits, group, scale, offset});
-  return formats;
-}
 
 float factorFor(const IntegerFormat &format, const TileInput &input) {
   if (!format.hasFactor())
@@ -136,7 +127,7 @@ TEST(Gptq, DiagonalMomentsGiveThePlainSolver) {
   for (const FeedbackOrder &order :
        {columnOrder(columns, 1), activationOrder(h.view(), 1)}) {
     FeedbackFactor factor = factorOf(h, order, 0.01);
-    for (const IntegerFormat &format : allFormats())
+    for (const IntegerFormat &format : naive::allFormats())
       for (SolverKind kind : {SolverKind::Nearest, SolverKind::Search}) {
         IntegerTile plain = solvePlain(format, input, kind, diagonal.data());
         IntegerTile tile =
@@ -175,7 +166,7 @@ TEST(Gptq, AgreesWithThePublishedLoop) {
   TileInput input = {weights.data(), columns, 16, columns, 0};
   FeedbackFactor factor = factorOf(h, columnOrder(columns, 1), 0.01);
   int64_t equal = 0, all = 0;
-  for (const IntegerFormat &format : allFormats()) {
+  for (const IntegerFormat &format : naive::allFormats()) {
     if (format.bits == 8 || format.group == 128)
       continue;
     IntegerTile tile = solveGptq(format, input, SolverKind::Nearest, factor);
@@ -237,7 +228,7 @@ TEST(Gptq, HasEqualBytesOnAllPaths) {
   FeedbackFactor portable = factorOf(h, order, 0.01, CodePath::Portable);
   FeedbackFactor fast =
       factorOf(h, order, 0.01, fastestCodePath(), runBackwards);
-  for (const IntegerFormat &format : allFormats()) {
+  for (const IntegerFormat &format : naive::allFormats()) {
     IntegerTile a = solveGptq(format, input, SolverKind::Search, portable,
                               diagonal.data(), CodePath::Portable);
     IntegerTile b =
