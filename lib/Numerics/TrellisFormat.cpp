@@ -11,13 +11,6 @@ static constexpr int64_t strandRows = 64;
 /// Bytes of a scale (f16).
 static constexpr int64_t scaleBytes = 2;
 
-double TrellisFormat::rate() const {
-  double bits = 0;
-  for (int v : streams)
-    bits += 2.0 / v;
-  return bits;
-}
-
 int64_t TrellisFormat::tileRows() const {
   return strandRows * *std::max_element(streams.begin(), streams.end());
 }
@@ -26,10 +19,6 @@ const TrellisCode &TrellisFormat::code(size_t i) const {
   const TrellisCode *code = findTrellisCode(streams[i], window);
   assert(code && "the format is valid");
   return *code;
-}
-
-bool operator==(const TrellisFormat &a, const TrellisFormat &b) {
-  return a.streams == b.streams && a.window == b.window;
 }
 
 const char *whyInvalid(const TrellisFormat &format) {
@@ -59,7 +48,7 @@ std::optional<TrellisGeometry> trellisGeometry(const TrellisFormat &format,
     return std::nullopt;
   TrellisGeometry g;
   g.tileRows = format.tileRows();
-  g.vectors = columns / trellisColumns + (columns % trellisColumns != 0);
+  g.vectors = ceilDivide(columns, trellisColumns);
   // A bound for all products below: streams · strands · vectors · 64.
   if (!multiply(g.vectors, 64 * 64))
     return std::nullopt;
@@ -73,7 +62,7 @@ std::optional<TrellisGeometry> trellisGeometry(const TrellisFormat &format,
     g.tileBytes = stream.scales + g.tileRows * scaleBytes;
     g.streams.push_back(stream);
   }
-  g.tiles = rows / g.tileRows + (rows % g.tileRows != 0);
+  g.tiles = ceilDivide(rows, g.tileRows);
   std::optional<int64_t> bytes = multiply(g.tiles, g.tileBytes);
   if (!bytes)
     return std::nullopt;
@@ -111,14 +100,7 @@ int trellisIndex(const TrellisCode &code, const uint8_t *strand,
     return i < 0 || i >= vectors * 64 ? 0 : strand[i];
   };
   unsigned bits = byte(begin) | byte(begin + 1) << 8 | byte(begin + 2) << 16;
-  bits >>= first - begin * 8;
-  unsigned index = (bits ^ (code.mask & bits >> 8)) & 63;
-  // The steps that reach over the ends of a 64-bit word.
-  if (step % 32 == 31)
-    index &= 15;
-  if (step % 32 == 0)
-    index &= 60;
-  return static_cast<int>(index);
+  return windowIndex(code.mask, bits >> (first - begin * 8), step);
 }
 
 } // namespace lowbit

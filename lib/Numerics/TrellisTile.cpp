@@ -208,7 +208,7 @@ std::optional<Defect> unpackTrellis(const TrellisFormat &format, size_t stream,
     const uint8_t *bytes = tile + place.codes + strand * places.strandBytes;
     int64_t top = 64 * strand * code.weightsPerStep;
     for (int64_t t = 0; t < places.vectors && top < rows; ++t)
-      for (int s = 0; s < trellisVectorSteps; ++s) {
+      for (int s = 0; s < blockSteps; ++s) {
         TrellisStep step = trellisStep(s);
         int64_t k = t * trellisColumns + step.column;
         int64_t first = top + 16 * step.group + step.row;

@@ -40,10 +40,6 @@ constexpr uint16_t largestMixingCost = largestCost / (mixingSteps + 1) & ~3;
 /// Steps after which the lowest cost is subtracted from all.
 constexpr int normalizeSteps = 8;
 
-/// Steps of the stream whose index lacks two bits: those with the first and
-/// the last bits of a 64-bit word. Numbers of steps modulo 32.
-constexpr int headStep = 0, tailStep = 31;
-
 template <int window> constexpr int stateCount = 1 << (window - 2);
 /// Values of d4.
 template <int window> constexpr int topDigits = window == 12 ? 4 : 1;
@@ -103,10 +99,10 @@ LOWBIT_INLINE void stepCosts(const ViterbiCode &code, const float *targets,
 
 /// The costs of an index whose two highest or lowest bits are cut off.
 LOWBIT_INLINE void dropBits(int step, Costs *costs) {
-  if (step == tailStep)
+  if (step == trellisTailStep)
     for (int i = 1; i < parts; ++i)
       costs[i] = costs[0];
-  if (step == headStep)
+  if (step == trellisHeadStep)
     for (int i = 0; i < parts; ++i)
       costs[i] = __builtin_shufflevector(costs[i], costs[i], 0, 0, 0, 0, 4, 4,
                                          4, 4, 8, 8, 8, 8, 12, 12, 12, 12);
@@ -192,12 +188,9 @@ void follow(const ViterbiCode &code, int ahead, int state,
     uint16_t word = words[(d4 * 2 + (d2 >> 1)) * lanes + (state & 15)];
     int t = word >> (8 * (d2 & 1) + 2 * d3) & 3;
     int bits = state | t << (window - 2);
-    int index = (bits ^ (bits >> 8 & static_cast<int>(code.mask))) & 63;
-    int phase = (s + blockSteps - ahead) % 32;
     found.states[s] = static_cast<uint16_t>(state);
-    found.indices[s] = static_cast<uint8_t>(index & (phase == tailStep   ? 15
-                                                     : phase == headStep ? 60
-                                                                         : 63));
+    found.indices[s] = static_cast<uint8_t>(windowIndex(
+        code.mask, static_cast<unsigned>(bits), s + blockSteps - ahead));
     state = bits >> 2;
   }
 }

@@ -12,13 +12,11 @@
 #ifndef LOWBIT_NUMERICS_TRELLISFORMAT_H
 #define LOWBIT_NUMERICS_TRELLISFORMAT_H
 
-#include "lowbit/Numerics/IntegerFormat.h"
 #include "lowbit/Numerics/TrellisTables.h"
+#include "lowbit/Numerics/WeightFormat.h"
 
-#include <array>
 #include <cstdint>
 #include <optional>
-#include <string>
 #include <vector>
 
 namespace lowbit {
@@ -30,21 +28,16 @@ struct TrellisFormat {
   /// Window of all streams: 12 or 10 bits.
   int window = 12;
 
-  /// Bits per weight of all streams, scales apart.
-  double rate() const;
   /// Rows of a tile: 64 · the largest V.
   int64_t tileRows() const;
   /// The code of stream `i`; the format must be valid.
   const TrellisCode &code(size_t i) const;
 };
 
-bool operator==(const TrellisFormat &a, const TrellisFormat &b);
-
 /// Most streams of a format.
 constexpr size_t maxTrellisStreams = 4;
-/// Columns of a vector of 64 bytes, and steps of the code in it.
+/// Columns of a vector of 64 bytes.
 constexpr int64_t trellisColumns = 4;
-constexpr int64_t trellisVectorSteps = 256;
 
 /// Null where the format is valid; else a sentence that names field and limit.
 const char *whyInvalid(const TrellisFormat &format);

@@ -15,6 +15,21 @@ namespace lowbit {
 /// Entries of a table: indices have 6 bits.
 constexpr int trellisEntries = 64;
 
+/// Steps of a stream whose index lacks two bits: those with the first and the
+/// last bits of a 64-bit word. Numbers of steps modulo 32.
+constexpr int trellisHeadStep = 0, trellisTailStep = 31;
+
+/// c of Spec 1.3 at `step`, for M = `mask`: `bits` are those of the stream from
+/// the step's own on, at least the window's.
+inline int windowIndex(unsigned mask, unsigned bits, int step) {
+  unsigned index = (bits ^ (mask & bits >> 8)) & (trellisEntries - 1);
+  if (step % 32 == trellisTailStep)
+    index &= 15;
+  if (step % 32 == trellisHeadStep)
+    index &= 60;
+  return static_cast<int>(index);
+}
+
 /// One code: rate 2/V bits, window of 12 or 10 bits.
 struct TrellisCode {
   /// V: numbers of a step, 1, 2 or 4.

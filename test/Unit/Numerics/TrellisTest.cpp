@@ -320,7 +320,7 @@ TEST(TrellisTile, ErrorOfGaussianNumbers) {
                             {{{2}, 10}, 0.278}})
     EXPECT_LT(EncodedTile(e.format, e.format.tileRows(), 512, 1).error(),
               e.error * 1.01)
-        << e.format.rate();
+        << makeTrellisFormat(e.format)->name();
 }
 
 TEST(TrellisTile, ShapesAndPaths) {
@@ -470,7 +470,7 @@ TEST(TrellisTile, FeedbackRepairsTheOutput) {
       error[i] = weights[i] - error[i];
     EXPECT_LT(feedback::outputError(h, error, rows),
               e.error * feedback::outputError(h, weights, rows))
-        << e.format.rate() << ": "
+        << makeTrellisFormat(e.format)->name() << ": "
         << feedback::outputError(h, error, rows) /
                feedback::outputError(h, weights, rows);
   }
