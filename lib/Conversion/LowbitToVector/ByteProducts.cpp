@@ -57,22 +57,27 @@ Value lowbit::multiplyAddWords(KernelBuilder &k, Value a, Value b) {
   return joinLanes(k, parts);
 }
 
-/// The same where there is no such instruction: even and odd bytes as words.
-static Value dotInWords(KernelBuilder &k, Value sum, Value codes,
-                        Value activations) {
-  VectorType words = k.vectorType(k.getBuilder().getI16Type(), 32);
-  Value c = k.bitcast(codes, words), x = k.bitcast(activations, words);
-  Value lowByte = k.bitcast(k.splat(k.i32(0x00ff00ff)), words);
-  Value even = multiplyAddWords(k, k.andi(c, lowByte), k.shrs(k.shl(x, 8), 8));
-  Value odd = multiplyAddWords(k, k.shru(c, 8), k.shrs(x, 8));
+Value lowbit::dotWords(KernelBuilder &k, Value sum, Value codes,
+                       function_ref<Value(bool odd)> activations) {
+  auto words = cast<VectorType>(codes.getType());
+  Value lowByte =
+      k.bitcast(k.splat(k.i32(0x00ff00ff), words.getDimSize(0) / 2), words);
+  Value low = k.andi(codes, lowByte);
+  Value even = multiplyAddWords(k, low, activations(false));
+  Value high = k.shru(codes, 8);
+  Value odd = multiplyAddWords(k, high, activations(true));
   return k.add(sum, k.add(even, odd));
 }
 
 Value lowbit::dotBytes(KernelBuilder &k, Value sum, Value codes,
                        Value activations) {
-  if (!k.getTarget().features.contains("+avx512vnni"))
-    return dotInWords(k, sum, codes, activations);
   OpBuilder &builder = k.getBuilder();
+  if (!k.getTarget().features.contains("+avx512vnni")) {
+    VectorType words = k.vectorType(builder.getI16Type(), 32);
+    Value c = k.bitcast(codes, words), x = k.bitcast(activations, words);
+    return dotWords(k, sum, c,
+                    [&](bool odd) { return k.shrs(odd ? x : k.shl(x, 8), 8); });
+  }
   return LLVM::CallIntrinsicOp::create(
              builder, k.getLoc(), sum.getType(),
              builder.getStringAttr("llvm.x86.avx512.vpdpbusd.512"),

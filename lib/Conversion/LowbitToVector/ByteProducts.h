@@ -15,6 +15,11 @@ namespace lowbit {
 /// 64 bytes.
 Value dotBytes(KernelBuilder &k, Value sum, Value codes, Value activations);
 
+/// The same in words (i16), for any lanes of i32: `codes` are pairs of bytes,
+/// `activations` emits the factors of the even or of the odd ones.
+Value dotWords(KernelBuilder &k, Value sum, Value codes,
+               llvm::function_ref<Value(bool odd)> activations);
+
 /// Σ₂ a·b of neighbouring i16 lanes, i32; any multiple of 8 lanes.
 Value multiplyAddWords(KernelBuilder &k, Value a, Value b);
 

@@ -123,11 +123,8 @@ SmallVector<Value> TrellisRow::addVector(TrellisDecoder &decoder,
           sum[plane] = dotBytes(k, sum[plane], numbers, x[plane]);
         continue;
       }
-      Value pairs = k.bitcast(numbers, words);
-      Value lowByte = k.bitcast(k.splat(k.i32(0x00ff00ff), lanes), words);
-      Value even = multiplyAddWords(k, k.andi(pairs, lowByte), x[0]);
-      Value odd = multiplyAddWords(k, k.shru(pairs, 8), x[1]);
-      *sum = k.add(*sum, k.add(even, odd));
+      *sum = dotWords(k, *sum, k.bitcast(numbers, words),
+                      [&](bool odd) { return x[odd]; });
     }
   return next;
 }
