@@ -34,7 +34,7 @@ struct LinearChoice {
   int64_t bucket() const { return rows == 1 ? 1 : rows < manyRows ? 16 : 32; }
   int64_t items() const {
     int64_t tile = type.format ? type.format->tileRows() : tileRows;
-    int64_t rowsOfItem = bucket() == 32 ? 2 * tile : tile;
+    int64_t rowsOfItem = bucket() == 32 ? std::max(tile, 2 * tileRows) : tile;
     return (shape.outputs + rowsOfItem - 1) / rowsOfItem;
   }
   std::string text() const;
