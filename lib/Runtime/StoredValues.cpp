@@ -34,6 +34,18 @@ static std::optional<IntegerFormat> parseIntegers(const std::string &text) {
   return format;
 }
 
+/// Rows that do not exist become what they must be: code, scale and zero point
+/// 0.
+static void eraseMissingRows(IntegerTile &tile) {
+  auto erase = [&](auto &values, int64_t stride) {
+    if (!values.empty())
+      std::fill(values.begin() + tile.rows * stride, values.end(), 0);
+  };
+  erase(tile.codes, tile.columns);
+  erase(tile.scaleBits, tile.groups);
+  erase(tile.zeros, tile.groups);
+}
+
 Status lowbit::checkStoredValues(const ManifestTensor &tensor, Bytes bytes) {
   auto fail = [&](ExitCode code, const std::string &what) {
     return Error{code, "parameter " + quoted(tensor.name) + ": " + what};
@@ -78,6 +90,7 @@ Status lowbit::checkStoredValues(const ManifestTensor &tensor, Bytes bytes) {
             *format, std::min(tileRows, tensor.rows - t * tileRows),
             tensor.columns, t * tileRows, factor, bytes.data + at, tile))
       return fail(ExitCode::BadInput, describe(*defect));
+    eraseMissingRows(tile);
     packTile(tile, again.data());
     if (auto error = differs(at, geometry->tileBytes))
       return error;

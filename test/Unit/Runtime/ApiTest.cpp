@@ -222,6 +222,48 @@ TEST_F(Api, ChecksTheValuesOfAReplacement) {
   lowbit_model_close(other);
 }
 
+TEST_F(Api, ChecksRowsThatAReplacementDoesNotHave) {
+  const int64_t rows = tinyVocabulary - 5, columns = tinyHidden;
+  lowbit_integer_format format{4, 0, LOWBIT_SCALE_F16, LOWBIT_OFFSET_STORED};
+  int64_t bytes = 0;
+  succeed(lowbit_stored_bytes(&format, rows, columns, &bytes));
+  std::vector<uint8_t> packed(bytes);
+  succeed(lowbit_quantize(&format, LOWBIT_SOLVER_SEARCH, tinyHead().data(),
+                          rows, columns, nullptr, packed.data()));
+  lowbit::Manifest manifest = tinyManifest();
+  manifest.tensors[1].rows = rows;
+  manifest.tensors[1].format =
+      "#lowbit.int<4, group = row, scale = f16, offset = stored>";
+  manifest.tensors[1].bytes = bytes;
+  manifest.tensors[1].payload = bytes;
+  auto sections =
+      withSection(tinySections(), "manifest", lowbit::writeManifest(manifest));
+  writeFile(folder.file("packed"), buildArtifact(sections));
+  lowbit_model *other = nullptr;
+  succeed(lowbit_model_open(folder.file("packed").c_str(), &options, &other));
+  // The last tile: 64 bytes of codes, 16 scales, 16 zero points, padding to
+  // 128. The last row is row 15, the last that exists row 10.
+  int64_t tile = (rows + 15) / 16 * 128 - 128;
+  auto replace = [&](int64_t at, uint8_t value) {
+    std::vector<uint8_t> changed = packed;
+    changed[tile + at] = value;
+    lowbit_error *error = lowbit_model_replace_parameter(
+        other, "head", changed.data(), changed.size());
+    std::string message = error ? lowbit_error_message(error) : "";
+    int code = codeOf(error);
+    return std::to_string(code) + " " + message;
+  };
+  EXPECT_EQ(replace(4 * 10, packed[tile + 4 * 10] ^ 1), "0 ");
+  for (int64_t at : {4 * 11, 4 * 15 + 3, 64 + 2 * 11, 64 + 2 * 15 + 1})
+    EXPECT_NE(replace(at, 1).find("3 parameter \"head\": byte " +
+                                  std::to_string(tile + at) + " is padding"),
+              std::string::npos)
+        << replace(at, 1);
+  // Two zero points of 4 bits to a byte.
+  EXPECT_NE(replace(96 + 7, 1).find("is padding"), std::string::npos);
+  lowbit_model_close(other);
+}
+
 TEST_F(Api, Generates) {
   lowbit_generate_options how;
   lowbit_generate_options_init(&how);
