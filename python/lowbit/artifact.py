@@ -61,7 +61,7 @@ def _load():
     error = ctypes.c_void_p
     for name in ("model_open", "context_create", "inspect", "verify", "tokenize", "detokenize", "sequence_create",
                  "sequence_free", "sequence_truncate", "step", "generate", "parameter_shape", "run_linear",
-                 "model_replace_parameter"):
+                 "model_replace_parameter", "stored_bytes", "quantize", "pack", "unpack"):
         getattr(library, "lowbit_" + name).restype = error
     library.lowbit_error_code.argtypes = [error]
     library.lowbit_error_message.argtypes = [error]

@@ -28,7 +28,6 @@ class IntegerFormat:
 
     def _call(self, name, *arguments):
         function = getattr(artifact._lib(), "lowbit_" + name)
-        function.restype = ctypes.c_void_p
         artifact._check(function(ctypes.byref(self._format), *arguments))
 
     def stored_bytes(self, rows, columns):

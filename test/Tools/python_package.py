@@ -66,6 +66,21 @@ def linears(artifact, context, check):
             check(error.code == code, f"exit code {error.code}: {error}")
 
 
+def documented_training_loop(artifact, check):
+    """The example of GettingStarted.md: a linear with weights of the caller."""
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/GettingStarted.md").read_text(), re.S)
+    example = next(block for block in blocks if "IntegerFormat" in block).replace("books.lowbit", str(artifact))
+    name = "layers.0.down"
+    random = np.random.Generator(np.random.PCG64(4))
+    weights = random.standard_normal(lowbit.Model(artifact).shape(name)).astype(np.float32)
+    # Positive, so that a zero point that is off adds up.
+    names = {"lowbit": lowbit, "weights": weights, "x": random.random((5, weights.shape[1]), np.float32)}
+    exec(example, names)  # noqa: S102
+    wanted = names["x"] @ weights.T
+    error = np.linalg.norm(names["y"] - wanted) / np.linalg.norm(wanted)
+    check(error < 0.2, f"the example's linear is off by {error}")
+
+
 def main():
     results = []
     check = lambda good, what: results.append(bool(good)) or good or print("FAIL " + what)
@@ -93,6 +108,7 @@ def main():
         context.truncate(sequence, 0)
         context.free(sequence)
         linears(artifact, context, check)
+        documented_training_loop(artifact, check)
         for action in (lambda: context.step([(9, 0, 0)], [0]), lambda: lowbit.Model("nothing"),
                        lambda: context.step([(0, 0, 10**6)], [0])):
             try:

@@ -4,7 +4,7 @@
 // of the caller: with the artifact's own quantizer (PlanStep::plain) and
 // kernel, so that a training loop computes exactly what is deployed.
 //
-//   auto step = LinearStep::find(model, "model.layers.0.mlp.down_proj", 0);
+//   auto step = LinearStep::find(model, "layers.0.down", 0);
 //   step->run(pool, x, rows, y);
 //
 // The bias of the linear is added, a residual that the plan adds in the same
