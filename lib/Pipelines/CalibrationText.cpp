@@ -1,10 +1,10 @@
 //===- CalibrationText.cpp - A text as rows of batches --------------------===//
 
 #include "lowbit/Pipelines/CalibrationText.h"
+#include "CompileInput.h"
 #include "lowbit/Checkpoint/File.h"
 #include "lowbit/Checkpoint/Hash.h"
 #include "lowbit/Checkpoint/Message.h"
-#include "lowbit/Tokenizer/Tokenizer.h"
 
 #include <algorithm>
 
@@ -38,11 +38,31 @@ TextRows lowbit::cutText(const std::vector<int32_t> &ids,
   return text;
 }
 
+Status lowbit::checkTextRange(int64_t tokens, int64_t context,
+                              const std::string &prefix) {
+  auto usage = [&](const std::string &name, int64_t value,
+                   const std::string &range) {
+    return Error{ExitCode::Usage, prefix + name + ": is " +
+                                      std::to_string(value) + ", must be " +
+                                      range};
+  };
+  if (tokens < 0 || tokens > INT32_MAX)
+    return usage("tokens", tokens, "from 1 to 2^31 - 1");
+  if (context != 0 && (context < 2 || context > (int64_t(1) << 20)))
+    return usage("context", context, "from 2 to 2^20");
+  return std::nullopt;
+}
+
 Result<RowLimits> lowbit::chooseRowLimits(int64_t positions, int64_t context,
                                           const std::string &model) {
   if (positions < 2)
     return unsupported(model, "max_position_embeddings",
                        "is 1: a window has at least 2 tokens");
+  if (context > positions)
+    return Error{ExitCode::Usage,
+                 "--calibration-context " + std::to_string(context) +
+                     " is more than the " + std::to_string(positions) +
+                     " positions of a sequence"};
   int64_t window =
       context != 0 ? context : std::min(positions, calibrationRows);
   return RowLimits{window, calibrationRows,
@@ -59,15 +79,9 @@ lowbit::readCalibrationText(const std::string &path,
     return content.error();
   CalibrationText text;
   text.digest = hex(sha256(bytesOf(*content)));
-  Result<Tokenizer> tokenizer =
-      Tokenizer::parse(tokenizerJson, "tokenizer.json");
+  Result<Tokenizer> tokenizer = readTokenizer(tokenizerJson, model);
   if (!tokenizer)
     return tokenizer.error();
-  if (tokenizer->vocabularySize() > model.vocabulary)
-    return badInput("tokenizer.json", "",
-                    "has " + std::to_string(tokenizer->vocabularySize()) +
-                        " ids, the model only " +
-                        std::to_string(model.vocabulary));
   auto ids = tokenizer->encode(*content, /*addSpecial=*/false,
                                /*parseSpecial=*/false);
   if (!ids)

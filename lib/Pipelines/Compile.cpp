@@ -11,7 +11,6 @@
 #include "lowbit/Runtime/Trust.h"
 #include "lowbit/Target/EmitObject.h"
 #include "lowbit/Target/TargetInfo.h"
-#include "lowbit/Tokenizer/Tokenizer.h"
 #include "lowbit/Transforms/FormatNames.h"
 #include "lowbit/Transforms/Incoherence.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -104,7 +103,6 @@ private:
   Status transform();
   Status prepareWeights();
   Status checkProfile();
-  Status checkTokenizer(const ManifestModel &model);
   Status planAndGenerate();
   Result<std::string> emitText(mlir::ModuleOp module, Stage stage);
   Result<std::string> emitMaterialized();
@@ -285,18 +283,16 @@ Status Compilation::transform() {
                      stageName(input.stage).str() + ": that is decided"};
   }
   Stage last = std::min(options.emit, Stage::LaidOut);
-  if (isSequential(options) && input.stage == Stage::Transformed)
-    modules.transformed = module.clone();
   for (Stage stage = input.stage; stage < last;) {
+    if (isSequential(options) && stage == Stage::Transformed)
+      modules.transformed = module.clone();
+    if (isSequential(options) && stage == Stage::Quantized)
+      modules.quantized = module.clone();
     Stage next = static_cast<Stage>(static_cast<int>(stage) + 1);
     if (Status status =
             runPipeline(module, makePipeline(recipe, stage, next, true)))
       return status;
     stage = next;
-    if (isSequential(options) && stage == Stage::Transformed)
-      modules.transformed = module.clone();
-    if (isSequential(options) && stage == Stage::Quantized)
-      modules.quantized = module.clone();
     if (Status status = dump(module, stageName(stage)))
       return status;
   }
@@ -354,27 +350,14 @@ Status Compilation::checkProfile() {
                    quoted(digest) + ": the profile is of another model"};
 }
 
-/// Refuses now what the runner would refuse to open.
-Status Compilation::checkTokenizer(const ManifestModel &model) {
-  Result<Tokenizer> tokenizer =
-      Tokenizer::parse(files->tokenizer(), "tokenizer.json");
-  if (!tokenizer)
-    return tokenizer.error();
-  if (tokenizer->vocabularySize() > model.vocabulary)
-    return badInput("tokenizer.json", "",
-                    "has " + std::to_string(tokenizer->vocabularySize()) +
-                        " ids, the model only " +
-                        std::to_string(model.vocabulary));
-  return std::nullopt;
-}
-
 Status Compilation::planAndGenerate() {
   mlir::ModuleOp module = *input.module;
   Result<ManifestModel> model = readModelFacts(module, options);
   if (!model)
     return model.error();
-  if (Status status = checkTokenizer(*model))
-    return status;
+  // Refuse now what the runner would refuse to open.
+  if (auto tokenizer = readTokenizer(files->tokenizer(), *model); !tokenizer)
+    return tokenizer.error();
   std::vector<std::string> names = options.targets;
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
@@ -550,7 +533,7 @@ Result<std::string> Compilation::describeDryRun(const ArtifactLayout &layout,
   if (!packing)
     return packing.error();
   if (sequential)
-    *packing += sequential->estimateSeconds();
+    *packing += sequential->estimateSeconds(*materializer);
   // Writing and digests go at about 1 GB/s.
   double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start)

@@ -153,6 +153,17 @@ Status InputFiles::addModelFiles(const std::string &path) {
   return std::nullopt;
 }
 
+Result<Tokenizer> lowbit::readTokenizer(const std::string &json,
+                                        const ManifestModel &model) {
+  Result<Tokenizer> tokenizer = Tokenizer::parse(json, "tokenizer.json");
+  if (tokenizer && tokenizer->vocabularySize() > model.vocabulary)
+    return badInput("tokenizer.json", "",
+                    "has " + std::to_string(tokenizer->vocabularySize()) +
+                        " ids, the model only " +
+                        std::to_string(model.vocabulary));
+  return tokenizer;
+}
+
 Result<InputFiles> InputFiles::read(const CompileInput &input,
                                     const CompileOptions &options) {
   llvm::SetVector<mlir::StringAttr> weightFiles;

@@ -5,6 +5,7 @@
 #include "lowbit/Checkpoint/ModelFolder.h"
 #include "lowbit/Pipelines/Compile.h"
 #include "lowbit/Runtime/Manifest.h"
+#include "lowbit/Tokenizer/Tokenizer.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/IR/OwningOpRef.h"
@@ -28,13 +29,18 @@ struct CompileInput {
 Result<CompileInput> loadInput(mlir::MLIRContext &context,
                                const CompileOptions &options);
 
+/// The tokenizer in the bytes of a tokenizer.json. Exit 3 where it has more ids
+/// than `model`, and the errors of Tokenizer::parse.
+Result<Tokenizer> readTokenizer(const std::string &json,
+                                const ManifestModel &model);
+
 /// Names, sizes and digests of every file that decides the output. Keeps the
 /// files mapped, so that `checkUnchanged` tells whether one changed meanwhile.
 class InputFiles {
 public:
-  /// All files with weights that `module` names, the profile and files of given
-  /// codes; for an artifact, and where there is a profile, also config.json and
-  /// the tokenizer.
+  /// All files with weights that the module names, files of given codes, the
+  /// profile and the text of a calibration; for an artifact, and where there is
+  /// a profile or a text, also config.json and the tokenizer.
   static Result<InputFiles> read(const CompileInput &input,
                                  const CompileOptions &options);
 
@@ -42,7 +48,7 @@ public:
   /// SHA-256 over the lines `file digest` of config.json, the tokenizer and the
   /// weights: the model that a profile says it is of.
   std::string modelDigest() const;
-  /// The tokenizer.json, whole; artifacts only.
+  /// The tokenizer.json, whole, where it was read.
   std::string tokenizer() const;
   /// Exit 5 where a file is not what it was.
   Status checkUnchanged() const;

@@ -4,7 +4,6 @@
 #include "CompileInput.h"
 #include "PartedModel.h"
 #include "WriteArtifact.h"
-#include "lowbit/Checkpoint/Hash.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Pipelines/Progress.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"

@@ -99,12 +99,13 @@ PartedModel::create(mlir::OwningOpRef<mlir::ModuleOp> module,
   model.module = std::move(module);
   model.bytes = &bytes;
   model.options = std::move(options);
+  model.options.compile.dump.clear(); // A dump is of what the output holds.
   if (Status status = model.findObservations())
     return *status;
   return model;
 }
 
-/// Says what each part observes.
+/// Says what each part observes, and how large its weights are.
 Status PartedModel::findObservations() {
   int64_t parts = countParts(getForward(*module));
   if (parts == 0)
@@ -116,6 +117,13 @@ Status PartedModel::findObservations() {
     seen.emplace_back();
     for (ObserveOp op : getForward(**part).getOps<ObserveOp>())
       seen.back().push_back(describeObserver(op));
+    auto stored = getStoredParameters(**part);
+    if (!stored)
+      return stored.error();
+    int64_t weights = 0;
+    for (const StoredParameter &parameter : *stored)
+      weights += parameter.size.bytes;
+    mostWeights = std::max(mostWeights, weights);
   }
   return std::nullopt;
 }

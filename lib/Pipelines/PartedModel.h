@@ -37,6 +37,8 @@ public:
   const std::vector<Observation> &observations(int64_t part) const {
     return seen[part];
   }
+  /// Bytes of the weights of the part that has most.
+  int64_t largestWeights() const { return mostWeights; }
   /// As ObservedModel::build.
   Result<ObservedPart> build(int64_t part);
 
@@ -50,6 +52,7 @@ private:
   ParameterBytes *bytes = nullptr;
   PartOptions options;
   std::vector<std::vector<Observation>> seen;
+  int64_t mostWeights = 0;
   /// Code objects by the text of their kernels; addresses stay.
   llvm::StringMap<std::unique_ptr<std::string>> code;
 };

@@ -173,7 +173,7 @@ Status SequentialCalibration::check(const Materializer &materializer) {
     return std::nullopt;
   return Error{ExitCode::Memory,
                "sequential calibration needs " + std::to_string(needed) +
-                   " bytes for moments and hidden rows, " +
+                   " bytes for moments, hidden rows and weights of a part, " +
                    std::to_string(available) +
                    " are available: take fewer --calibration-tokens"};
 }
@@ -185,10 +185,12 @@ int64_t SequentialCalibration::peakMemory() const {
       widest = std::max(widest, input.columns);
   auto rows = static_cast<int64_t>(text.rows.rows.size());
   // Sums in f64; H and drift in f32; two streams.
-  return widest * widest * (16 + 6) + 2 * 4 * rows * hiddenColumns;
+  return widest * widest * (16 + 6) + 2 * 4 * rows * hiddenColumns +
+         full->largestWeights();
 }
 
-double SequentialCalibration::estimateSeconds() const {
+double
+SequentialCalibration::estimateSeconds(const Materializer &materializer) const {
   double work = 0;
   for (int64_t part = 0; part < quantized->parts(); ++part)
     for (const Observation &input : quantized->observations(part)) {
@@ -197,8 +199,18 @@ double SequentialCalibration::estimateSeconds() const {
       // which have about four times as many rows as columns.
       work += columns * columns * (1.5 + 2 * 3 * 4);
     }
-  return work * static_cast<double>(text.rows.rows.size()) /
-         (assumedRate * options->jobs);
+  work *= static_cast<double>(text.rows.rows.size());
+  for (size_t i = 0; i < materializer.parameters().size(); ++i) {
+    const LedgerEntry &entry = materializer.description(i);
+    if (!current.hasMoments(entry.sources))
+      continue;
+    auto columns = static_cast<double>(entry.columns);
+    // W D and two triangular systems; the factor, where the solver has none.
+    work += 2 * columns * columns * static_cast<double>(entry.rows);
+    if (!materializer.needsMoments(i))
+      work += columns * columns * columns * 2 / 3;
+  }
+  return work / (assumedRate * options->jobs);
 }
 
 std::string SequentialCalibration::describe() const {
@@ -414,7 +426,5 @@ Status SequentialCalibration::run(Materializer &target, WeightSink &where,
   std::vector<size_t> rest;
   for (size_t i = 0; i < done.size(); ++i)
     rest.push_back(i);
-  Status status = pack(rest);
-  progress->end();
-  return status;
+  return pack(rest);
 }

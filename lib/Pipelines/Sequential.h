@@ -77,9 +77,11 @@ public:
   Status run(Materializer &materializer, WeightSink &sink,
              std::vector<bool> done, Progress &progress);
 
-  /// Seconds that running the text will take, roughly.
-  double estimateSeconds() const;
-  /// Bytes of memory beside those of the materializer.
+  /// Seconds that running the text will take, roughly, and what `materializer`
+  /// does not count: targets.
+  double estimateSeconds(const Materializer &materializer) const;
+  /// Bytes of memory beside those of the materializer, but for what one part's
+  /// plan needs (activations, cache, copies of packed weights).
   int64_t peakMemory() const;
   /// One line: the text and how it is cut.
   std::string describe() const;

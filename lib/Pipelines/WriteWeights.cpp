@@ -100,8 +100,7 @@ lowbit::writeWeights(Materializer &materializer, WeightTarget &target,
     progress.note("resumed: " + std::to_string(kept) + " of " +
                   std::to_string(materializer.weights()) +
                   " weights are packed already");
-    if (!sequential)
-      progress.advance(kept);
+    progress.advance(kept);
   }
   FileSink sink(target, *mapped, *journal, entries,
                 sequential ? nullptr : &progress);

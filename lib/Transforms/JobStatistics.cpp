@@ -26,11 +26,10 @@ Result<JobStatistics> JobStatistics::load(const InputStatistics &statistics,
     return result;
   result.moments = std::move(**moments);
   result.drift = statistics.drift(request.tensors);
-  bool usesFeedback = request.format->usesFeedback(request.encoder.solver);
-  if (!usesFeedback && !result.hasTarget())
+  if (!request.usesFeedback() && !result.hasTarget())
     return result;
   FeedbackOrder order =
-      usesFeedback
+      request.usesFeedback()
           ? request.format->feedbackOrder(result.view(), request.encoder)
           : columnOrder(request.columns, 1);
   result.factor.emplace();
@@ -85,7 +84,5 @@ int64_t JobStatistics::peakBytes(const InputStatistics &statistics,
 
 double JobStatistics::factorSeconds(const StatisticsRequest &request) {
   auto columns = static_cast<double>(request.columns);
-  return request.format->usesFeedback(request.encoder.solver)
-             ? columns * columns * columns / 3 * 2e-10
-             : 0;
+  return request.usesFeedback() ? columns * columns * columns / 3 * 2e-10 : 0;
 }

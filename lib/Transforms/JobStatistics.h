@@ -25,6 +25,11 @@ struct StatisticsRequest {
   /// The format and how it is solved.
   FormatPtr format;
   EncoderOptions encoder;
+
+  /// Whether that needs the second moments of the input.
+  bool usesFeedback() const {
+    return format && format->usesFeedback(encoder.solver);
+  }
 };
 
 /// See the head of this file.
@@ -53,13 +58,15 @@ public:
 
   /// Whether weights are to be replaced before they are solved.
   bool hasTarget() const { return drift.elements != nullptr; }
-  /// Replaces rows of W by those of W G Ĥ⁻¹ (Numerics/CalibratedTarget.h).
+  /// Replaces rows of W by those of W + W D (Ĥ + λI)⁻¹
+  /// (Numerics/CalibratedTarget.h).
   void replaceByTarget(const TileInput &rows, float *out) const;
 
   /// Bytes that `load` needs at most.
   static int64_t peakBytes(const InputStatistics &statistics,
                            const StatisticsRequest &request);
-  /// Seconds that the factor takes on one thread, roughly.
+  /// Seconds that the factor takes on one thread, roughly, where the solver
+  /// needs it; what drift adds is counted by who measures it.
   static double factorSeconds(const StatisticsRequest &request);
 
 private:

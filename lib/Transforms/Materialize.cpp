@@ -308,8 +308,7 @@ const LedgerEntry &Materializer::description(size_t index) const {
 }
 
 bool Materializer::needsMoments(size_t index) const {
-  const WeightJob &job = *jobs[index];
-  return job.format && job.format->usesFeedback(job.entry.solver);
+  return jobs[index]->request.usesFeedback();
 }
 
 int64_t Materializer::weights() const {
@@ -357,7 +356,7 @@ Result<double> Materializer::estimateSeconds(double budget) const {
       total += JobStatistics::factorSeconds(job->request);
   for (auto &[kind, job] : samples) {
     // How long a solver takes does not depend on what the moments are.
-    if (job->format && job->format->usesFeedback(job->entry.solver))
+    if (job->request.usesFeedback())
       job->statistics.emplace(JobStatistics::identity(job->request));
     TilePacker packer;
     std::vector<uint8_t> out(job->places.tileBytes);

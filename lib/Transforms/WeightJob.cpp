@@ -71,7 +71,7 @@ Status setUpStatistics(WeightJob &job, mlir::DictionaryAttr choices,
       request.encoder.damp = damp.getValueAsDouble();
   }
   job.source = options.statistics;
-  if (job.format->usesFeedback(job.entry.solver) &&
+  if (request.usesFeedback() &&
       (!job.source || !job.source->hasMoments(request.tensors)))
     return unsupported(
         "module", job.entry.name,
@@ -157,7 +157,7 @@ Status WeightJob::prepare(const ParallelLoop &loop) {
   auto loaded = JobStatistics::load(*source, request, loop);
   if (!loaded)
     return loaded.error();
-  if (format->usesFeedback(entry.solver) && !loaded->hasMoments())
+  if (request.usesFeedback() && !loaded->hasMoments())
     return unsupported("module", entry.name,
                        "has solver " + entry.solver +
                            ", but no moments of its input are known when it "

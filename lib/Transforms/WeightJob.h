@@ -58,8 +58,9 @@ struct WeightJob {
   const InputStatistics *source = nullptr;
 
   /// Blocks of `blockTiles` tiles (Copied: of copyBlockBytes bytes; Vector: one
-  /// block); bytes of a tile, and where the trailer is.
+  /// block).
   int64_t blocks = 1, blockTiles = 0;
+  /// How many tiles there are, how large, and the trailer behind them.
   TilePlaces places;
 
   /// Facts of the tensor, found by looking at all blocks first.

@@ -3,7 +3,6 @@
 The model has random weights; what it computes is compared with the float
 artifact on the text that it was calibrated on.
 """
-import hashlib
 import json
 import math
 import pathlib
@@ -14,11 +13,7 @@ import time
 
 import numpy as np
 
-from tool_case import big_model, check, fresh, left_behind, run
-
-
-def digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+from tool_case import big_model, check, digest, fresh, left_behind, run, start
 
 
 def recipe(path, solver, **options):
@@ -95,6 +90,11 @@ def divergence(wanted, seen):
     return float((np.exp(p) * (p - q)).sum(axis=1).mean())
 
 
+def kernels(dump):
+    """Digests of what a dump has of kernels."""
+    return {path.relative_to(dump): digest(path) for path in dump.glob("kernels.*/**/*") if path.is_file()}
+
+
 def sequential(model, text, folder):
     gptq, search = folder / "gptq.json", folder / "search.json"
     sequential = ["--calibration=sequential", "--calibration-text", text]
@@ -107,8 +107,11 @@ def sequential(model, text, folder):
             ("gptq", gptq, ["--profile", folder / "full.profile"]),
             ("gptq-sequential", gptq, sequential)):
         out = folder / f"{name}.lowbit"
-        run(model, "-o", out, "--recipe", chosen, *arguments)
+        run(model, "-o", out, "--recipe", chosen, "--dump", folder / f"{name}.dump", *arguments)
         found[name] = divergence(wanted, logits(out, text, folder / "l.npy"))
+    # A dump is of the artifact's kernels, not of those that calibrate.
+    check(kernels(folder / "gptq.dump"), "no kernel is dumped")
+    check(kernels(folder / "gptq.dump") == kernels(folder / "gptq-sequential.dump"), "other kernels are dumped")
     check(found["search-sequential"] < found["search"], str(found))
     check(found["gptq-sequential"] < found["gptq"], str(found))
     check(found["gptq-sequential"] < found["search-sequential"], str(found))
@@ -125,8 +128,7 @@ def killed_and_resumed(model, text, folder):
     journal = folder / ".killed.lowbit.journal"
     generator = random.Random(5)
     for lines in (3, generator.randrange(5, 8)):
-        child = subprocess.Popen(["lowbit-compile", *map(str, arguments), "--resume"],
-                                 stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        child = start(*arguments, "--resume")
         while child.poll() is None and not (
                 journal.exists() and journal.read_bytes().count(b"\n") > lines):
             time.sleep(0.001)
@@ -156,6 +158,10 @@ def refusals(model, text, folder):
             (["--calibration-text", text, "--profile", folder / "full.profile"], 2,
              "measures for itself"),
             (["--calibration-text", text, "--emit=quantized"], 2, "it has no weights"),
+            (["--calibration-text", text, "--calibration-context", 257], 2,
+             "--calibration-context 257 is more than the 256 positions"),
+            (["--calibration-text", text, "--context", 100, "--calibration-context", 101], 2,
+             "--calibration-context 101 is more than the 100 positions"),
             (["--calibration-text", folder / "missing.txt"], 3, "missing.txt"),
             (["--calibration-text", text, "--calibration-tokens", 10 ** 6], 3,
              "--calibration-tokens asks for 1000000")):

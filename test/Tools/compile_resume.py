@@ -1,5 +1,4 @@
 """Kills, stops and full disks: an output is whole or is not there."""
-import hashlib
 import json
 import os
 import random
@@ -9,16 +8,7 @@ import subprocess
 import sys
 import time
 
-from tool_case import big_model, check, fresh, left_behind, run
-
-
-def start(*arguments):
-    return subprocess.Popen(["lowbit-compile", *map(str, arguments)],
-                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-
-
-def digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+from tool_case import big_model, check, digest, fresh, left_behind, run, start
 
 
 ARGUMENTS = ["--recipe", "int2-g64", "--emit=materialized"]

@@ -1,15 +1,10 @@
 """Stages, determinism, sizes: the same bytes on every way to an artifact."""
-import hashlib
 import json
 import os
 import re
 import sys
 
-from tool_case import check, fresh, left_behind, run, write_model
-
-
-def digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+from tool_case import check, digest, fresh, left_behind, run, write_model
 
 
 def same_bytes_on_every_way(folder):

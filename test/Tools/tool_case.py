@@ -2,6 +2,7 @@
 
 Only numpy and the standard library.
 """
+import hashlib
 import json
 import os
 import pathlib
@@ -61,6 +62,16 @@ def run(*arguments, expect=0, **options):
                          f"exit {done.returncode}, expected {expect}\n"
                          f"{done.stdout}{done.stderr}")
     return done.stdout, done.stderr
+
+
+def start(*arguments):
+    """Starts lowbit-compile; only its stderr is kept."""
+    return subprocess.Popen(["lowbit-compile", *map(str, arguments)],
+                            stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+
+def digest(path):
+    return hashlib.sha256(pathlib.Path(path).read_bytes()).hexdigest()
 
 
 def left_behind(folder):

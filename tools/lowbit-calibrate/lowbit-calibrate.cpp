@@ -4,8 +4,8 @@
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Conversion/Passes.h"
 #include "lowbit/IR/Lowbit.h"
+#include "lowbit/Pipelines/CalibrationText.h"
 #include "lowbit/Pipelines/Stage.h"
-#include "lowbit/Runtime/KernelTable.h"
 #include "lowbit/Target/CodeGenerator.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/DialectRegistry.h"
@@ -102,13 +102,8 @@ Result<CalibrationOptions> readOptions(const Flags &flags, const char *argv0) {
   if (flags.moments != "diagonal" && flags.moments != "full")
     return usage("--moments: " + quoted(flags.moments) +
                  " is not known, must be diagonal or full");
-  if (flags.tokens < 0 || flags.tokens > INT32_MAX)
-    return usage("--tokens: is " + std::to_string(flags.tokens) +
-                 ", must be from 1 to 2^31 - 1");
-  if (flags.context != 0 &&
-      (flags.context < 2 || flags.context > (int64_t(1) << 20)))
-    return usage("--context: is " + std::to_string(flags.context) +
-                 ", must be from 2 to 2^20");
+  if (Status status = checkTextRange(flags.tokens, flags.context, "--"))
+    return *status;
   if (flags.jobs > 1024)
     return usage("--jobs: is " + std::to_string(flags.jobs) +
                  ", must be at most 1024");

@@ -3,6 +3,7 @@
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Conversion/Passes.h"
 #include "lowbit/IR/Lowbit.h"
+#include "lowbit/Pipelines/CalibrationText.h"
 #include "lowbit/Pipelines/Compile.h"
 #include "lowbit/Target/CodeGenerator.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
@@ -46,9 +47,9 @@ struct Flags {
                               cl::value_desc("file"), cl::cat(category)};
   cl::opt<std::string> recipe{
       "recipe",
-      cl::desc("Recipe: float, int8-g64, int4-g64, int3-g64, "
-               "int2-g64, each but float also with -a8 (8-bit activations), or "
-               "a file"),
+      cl::desc("Recipe: float, int8-g64, int4-g64, int3-g64, int2-g64, "
+               "trellis2, trellis1, trellis0.5, each but float also with -a8 "
+               "(8-bit activations), or a file"),
       cl::value_desc("name|file"), cl::cat(category)};
   cl::opt<std::string> emit{
       "emit", cl::init("artifact"),
@@ -79,10 +80,12 @@ struct Flags {
       "context", cl::init(0),
       cl::desc("Most positions of a sequence (default: the model's)"),
       cl::value_desc("n"), cl::cat(category)};
-  cl::opt<std::string> cache{"kv",
-                             cl::desc("KV cache: f16, f32 or i8 (default: "
-                                      "the recipe's)"),
-                             cl::value_desc("type"), cl::cat(category)};
+  cl::opt<std::string> cache{
+      "kv",
+      cl::desc("KV cache: f16, f32, i8, i4 or i2, the last "
+               "two also with -g32, -g64 (default) or "
+               "-head (default: the recipe's)"),
+      cl::value_desc("type"), cl::cat(category)};
   cl::opt<std::string> profile{
       "profile",
       cl::desc("Profile of a calibration, for weighted search and "
@@ -151,16 +154,9 @@ Result<CompileOptions> readOptions(const Flags &flags, const char *argv0) {
   if (flags.jobs > 1024)
     return usage("--jobs: is " + std::to_string(flags.jobs) +
                  ", must be at most 1024");
-  if (flags.calibrationTokens < 0 || flags.calibrationTokens > INT32_MAX)
-    return usage("--calibration-tokens: is " +
-                 std::to_string(flags.calibrationTokens) +
-                 ", must be from 1 to 2^31 - 1");
-  if (flags.calibrationContext != 0 &&
-      (flags.calibrationContext < 2 ||
-       flags.calibrationContext > (int64_t(1) << 20)))
-    return usage("--calibration-context: is " +
-                 std::to_string(flags.calibrationContext) +
-                 ", must be from 2 to 2^20");
+  if (Status status = checkTextRange(
+          flags.calibrationTokens, flags.calibrationContext, "--calibration-"))
+    return *status;
   options.input = flags.input;
   options.modelFolder = flags.model;
   options.output = flags.output;

@@ -59,9 +59,14 @@ struct RowLimits {
 TextRows cutText(const std::vector<int32_t> &ids, std::optional<int32_t> bos,
                  const RowLimits &limits);
 
+/// Exit 2 where a number of tokens or a window that was given (0: was not) is
+/// out of range; the line names the option, `prefix` and `tokens` or `context`.
+Status checkTextRange(int64_t tokens, int64_t context,
+                      const std::string &prefix);
+
 /// The window for a model of `positions` positions where `context` is asked for
 /// (0: none is), and how many of them a batch of `calibrationRows` rows holds.
-/// Exit 4 for a model of one position.
+/// Exit 4 for a model of one position, 2 for a window of more than `positions`.
 Result<RowLimits> chooseRowLimits(int64_t positions, int64_t context,
                                   const std::string &model);
 

@@ -48,7 +48,8 @@ struct CompileOptions {
   bool force = false;
   /// Most positions of a sequence; 0: those that the model was made for.
   int64_t context = 0;
-  /// Cache type, `f16` or `i8`; empty: the recipe's.
+  /// Cache type, a name of parseCacheName (`f16`, `i4-g32`); empty: the
+  /// recipe's.
   std::string cache;
   /// Profile of calibration; empty: none.
   std::string profile;
@@ -72,10 +73,10 @@ struct CompileOptions {
   const std::atomic<bool> *stop = nullptr;
 };
 
-/// Whether weights are packed block by block.
+/// Whether weights are packed block by block; of options that compileModel does
+/// not refuse.
 inline bool isSequential(const CompileOptions &options) {
-  return options.calibration == "sequential" ||
-         (options.calibration.empty() && !options.calibrationText.empty());
+  return !options.calibrationText.empty();
 }
 
 /// Compiles; the text is for stdout. What goes wrong is one line and an exit

@@ -22,7 +22,6 @@
 
 #include "lowbit/Analysis/InputStatistics.h"
 #include "lowbit/IR/Lowbit.h"
-#include "lowbit/Numerics/IntegerFormat.h"
 #include "lowbit/Reference/ParameterBytes.h"
 #include "lowbit/Transforms/Ledger.h"
 #include "mlir/IR/BuiltinOps.h"
