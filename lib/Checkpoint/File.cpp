@@ -18,11 +18,6 @@
 
 using namespace lowbit;
 
-int Descriptor::close() {
-  int closing = std::exchange(number, -1);
-  return closing < 0 ? 0 : ::close(closing);
-}
-
 bool FileIdentity::operator==(const FileIdentity &other) const {
   return device == other.device && inode == other.inode && size == other.size &&
          modifiedSeconds == other.modifiedSeconds &&
@@ -73,10 +68,7 @@ Error openError(std::string_view path, int errorNumber) {
 Result<Descriptor> openPath(const std::string &path, int flags) {
   if (path.find('\0') != std::string::npos)
     return badInput(path, {}, "is no path: has a NUL byte");
-  int number;
-  do
-    number = ::open(path.c_str(), flags);
-  while (number < 0 && errno == EINTR);
+  int number = retry([&] { return ::open(path.c_str(), flags); });
   if (number < 0)
     return openError(path, errno);
   return Descriptor(number);
@@ -91,10 +83,11 @@ int openBeneath(int directory, const char *name, int flags, uint64_t resolve) {
   int number;
   unsigned attempts = 0;
   do
-    number = static_cast<int>(
-        syscall(SYS_openat2, directory, name, &how, sizeof how));
-  while (number < 0 &&
-         (errno == EINTR || (errno == EAGAIN && ++attempts < 1000)));
+    number = retry([&] {
+      return static_cast<int>(
+          syscall(SYS_openat2, directory, name, &how, sizeof how));
+    });
+  while (number < 0 && errno == EAGAIN && ++attempts < 1000);
   return number;
 }
 
@@ -114,10 +107,9 @@ Result<std::string> readWhole(const Descriptor &file, std::string_view path,
   std::string text(static_cast<size_t>(identity->size) + 1, '\0');
   size_t filled = 0;
   while (true) {
-    ssize_t got =
-        ::read(file.get(), text.data() + filled, text.size() - filled);
-    if (got < 0 && errno == EINTR)
-      continue;
+    ssize_t got = retry([&] {
+      return ::read(file.get(), text.data() + filled, text.size() - filled);
+    });
     if (got < 0)
       return fileError(path, "cannot read", errno);
     filled += static_cast<size_t>(got);

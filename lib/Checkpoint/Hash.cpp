@@ -1,15 +1,8 @@
 //===- Hash.cpp - SHA-256, HMAC-SHA-256, XXH3-128 -------------------------===//
 #include "lowbit/Checkpoint/Hash.h"
-#include "lowbit/Checkpoint/Descriptor.h"
-#include "lowbit/Checkpoint/Message.h"
 
 #include <algorithm>
-#include <cerrno>
 #include <cstring>
-#include <fcntl.h>
-#include <memory>
-#include <sys/stat.h>
-#include <unistd.h>
 #include <xxhash.h>
 #if defined(__x86_64__)
 #include <cpuid.h>
@@ -173,40 +166,6 @@ Sha256Digest Sha256::finish() {
 Sha256Digest lowbit::sha256(Bytes bytes) {
   Sha256 hash;
   hash.update(bytes);
-  return hash.finish();
-}
-
-Result<Sha256Digest> lowbit::sha256File(const std::string &path) {
-  Descriptor file(
-      ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-  struct stat before, after;
-  if (!file || fstat(file.get(), &before) != 0)
-    return fileError(path, "cannot open", errno);
-  if (!S_ISREG(before.st_mode))
-    return badInput(path, {}, "is not a regular file");
-  constexpr size_t pieceSize = 1 << 20;
-  auto piece = std::make_unique<uint8_t[]>(pieceSize);
-  Sha256 hash;
-  uint64_t total = 0;
-  while (true) {
-    ssize_t got = ::read(file.get(), piece.get(), pieceSize);
-    if (got < 0 && errno == EINTR)
-      continue;
-    if (got < 0)
-      return fileError(path, "cannot read", errno);
-    if (got == 0)
-      break;
-    total += static_cast<uint64_t>(got);
-    hash.update({piece.get(), static_cast<uint64_t>(got)});
-  }
-  bool same = fstat(file.get(), &after) == 0 &&
-              total == static_cast<uint64_t>(before.st_size) &&
-              after.st_size == before.st_size &&
-              after.st_mtim.tv_sec == before.st_mtim.tv_sec &&
-              after.st_mtim.tv_nsec == before.st_mtim.tv_nsec;
-  if (!same)
-    return Error{ExitCode::IO,
-                 escaped(path, 1024) + ": changed while it was read"};
   return hash.finish();
 }
 

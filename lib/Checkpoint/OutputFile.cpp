@@ -19,14 +19,6 @@ using namespace lowbit;
 
 namespace {
 
-/// Repeats a call that a signal interrupted.
-template <typename Call> auto retry(Call call) {
-  auto result = call();
-  while (result < 0 && errno == EINTR)
-    result = call();
-  return result;
-}
-
 Error refuse(std::string_view path, const std::string &problem) {
   return {ExitCode::IO, escaped(path, 1024) + ": " + problem};
 }
@@ -243,11 +235,11 @@ Status OutputFile::writeAt(uint64_t offset, Bytes bytes) {
     return outputError(partial, "cannot write", EFBIG);
   uint64_t done = 0;
   while (done < bytes.size) {
-    ssize_t wrote = pwrite(file.get(), bytes.data + done,
-                           static_cast<size_t>(bytes.size - done),
-                           static_cast<off_t>(offset + done));
-    if (wrote < 0 && errno == EINTR)
-      continue;
+    ssize_t wrote = retry([&] {
+      return pwrite(file.get(), bytes.data + done,
+                    static_cast<size_t>(bytes.size - done),
+                    static_cast<off_t>(offset + done));
+    });
     if (wrote <= 0)
       return outputError(partial,
                          "cannot write " + std::to_string(bytes.size) +

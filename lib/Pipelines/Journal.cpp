@@ -26,15 +26,8 @@ std::string fingerprintLine(const Fingerprint &fingerprint) {
 
 Status writeLine(int file, const std::string &path, std::string line) {
   line += '\n';
-  size_t done = 0;
-  while (done < line.size()) {
-    ssize_t count = ::write(file, line.data() + done, line.size() - done);
-    if (count < 0 && errno == EINTR)
-      continue;
-    if (count < 0)
-      return outputError(path, "write", errno);
-    done += count;
-  }
+  if (!writeAll(file, bytesOf(line)))
+    return outputError(path, "write", errno);
   return std::nullopt;
 }
 
@@ -80,9 +73,11 @@ Result<Journal> Journal::create(const std::string &output,
   Journal journal;
   journal.path = pathFor(output);
   ::unlink(journal.path.c_str());
-  journal.file = Descriptor(TEMP_FAILURE_RETRY(::open(
-      journal.path.c_str(),
-      O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600)));
+  journal.file = Descriptor(retry([&] {
+    return ::open(
+        journal.path.c_str(),
+        O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC | O_NOFOLLOW, 0600);
+  }));
   if (!journal.file)
     return outputError(journal.path, "create", errno);
   if (Status status = writeLine(journal.file.get(), journal.path,
@@ -112,8 +107,9 @@ Result<std::optional<Journal>> Journal::resume(const std::string &output,
                      differences(journal.lines[0], fingerprint) +
                      "; without --resume it is made from the start"};
   journal.lines.erase(journal.lines.begin());
-  journal.file = Descriptor(TEMP_FAILURE_RETRY(
-      ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW)));
+  journal.file = Descriptor(retry([&] {
+    return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);
+  }));
   if (!journal.file)
     return outputError(path, "open", errno);
   // A kill may have left half a line: what follows must not be glued to it.

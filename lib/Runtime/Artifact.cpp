@@ -1,6 +1,7 @@
 //===- Artifact.cpp - The one file that is a compiled model ---------------===//
 #include "lowbit/Runtime/Artifact.h"
 
+#include "lowbit/Checkpoint/Descriptor.h"
 #include "lowbit/Checkpoint/Json.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Runtime/Digest.h"
@@ -133,7 +134,7 @@ Result<Artifact> Artifact::open(const std::string &path) {
   Artifact artifact;
   artifact.file = std::move(*mapped);
   artifact.opened = Descriptor(
-      TEMP_FAILURE_RETRY(::open(path.c_str(), O_RDONLY | O_CLOEXEC)));
+      retry([&] { return ::open(path.c_str(), O_RDONLY | O_CLOEXEC); }));
   if (!artifact.opened)
     return fileError(path, "open", errno);
   // The name may have come to mean another file between the two opens.

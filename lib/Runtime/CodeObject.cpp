@@ -40,12 +40,8 @@ Result<Descriptor> seal(Bytes bytes, const std::string &file) {
       memfd_create("lowbit-code", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!memory)
     return fail("memfd_create");
-  for (uint64_t at = 0; at < bytes.size;) {
-    ssize_t count = write(memory.get(), bytes.data + at, bytes.size - at);
-    if (count < 0 && errno != EINTR)
-      return fail("write");
-    at += count > 0 ? static_cast<uint64_t>(count) : 0;
-  }
+  if (!writeAll(memory.get(), bytes))
+    return fail("write");
   if (fcntl(memory.get(), F_ADD_SEALS,
             F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
     return fail("seal");

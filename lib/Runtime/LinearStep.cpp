@@ -7,7 +7,6 @@
 #include "lowbit/Runtime/LinearStep.h"
 
 #include "lowbit/Checkpoint/Message.h"
-#include "lowbit/Runtime/Memory.h"
 
 #include <algorithm>
 #include <cstring>
@@ -163,19 +162,13 @@ private:
 
 } // namespace
 
-Status LinearStep::runBatch(ThreadPool &pool, const Place &place,
-                            const float *x, int64_t rows, float *y) const {
+Status LinearStep::runBatch(ThreadPool &pool, std::vector<Memory> &scratch,
+                            const Place &place, const float *x, int64_t rows,
+                            float *y) const {
   const PlanStep &linear = *place.linear;
   const std::string &file = model->artifact().path();
   int64_t pages = model->plan().limits.pages;
   BatchMemory memory;
-  std::vector<Memory> scratch;
-  for (int i = 0; i < pool.size(); ++i) {
-    auto own = Memory::allocate(model->plan().scratch, "scratch memory");
-    if (!own)
-      return own.error();
-    scratch.push_back(std::move(*own));
-  }
   KernelCalls list(rows, scratch);
   uint8_t *input = memory.add(rows * columns() * 4, "rows of a linear");
   std::vector<uint8_t *> args;
@@ -228,13 +221,20 @@ Status LinearStep::run(ThreadPool &pool, const float *x, int64_t rows,
   if (model->weightsAreMapped())
     if (auto error = model->artifact().checkUnchanged())
       return error;
+  std::vector<Memory> scratch;
+  for (int i = 0; i < pool.size(); ++i) {
+    auto own = Memory::allocate(model->plan().scratch, "scratch memory");
+    if (!own)
+      return own.error();
+    scratch.push_back(std::move(*own));
+  }
   int64_t most = model->plan().limits.rows;
   for (int64_t at = 0; at < rows; at += most) {
     int64_t count = std::min(most, rows - at);
     auto place = placeFor(count);
     if (!place)
       return place.error();
-    if (auto error = runBatch(pool, *place, x + at * columns(), count,
+    if (auto error = runBatch(pool, scratch, *place, x + at * columns(), count,
                               y + at * outputs()))
       return error;
   }

@@ -152,11 +152,16 @@ Result<std::shared_ptr<Model>> Model::open(const std::string &path,
   return model;
 }
 
-const uint8_t *Model::weight(const std::string &tensor) const {
+const ArtifactSection *Model::weightSection(const std::string &tensor) const {
   for (const ArtifactSection &section : file.sections())
     if (section.isWeight() && section.name == tensor)
-      return weights.at(section.offset);
+      return &section;
   return nullptr;
+}
+
+const uint8_t *Model::weight(const std::string &tensor) const {
+  const ArtifactSection *section = weightSection(tensor);
+  return section ? weights.at(section->offset) : nullptr;
 }
 
 Status Model::replaceParameter(const std::string &name, Bytes bytes) {
@@ -169,11 +174,10 @@ Status Model::replaceParameter(const std::string &name, Bytes bytes) {
     return noParameter(name);
   if (auto error = checkStoredValues(*tensor, bytes))
     return error;
-  for (const ArtifactSection &section : file.sections())
-    if (section.name == "weights." + name && section.bytes >= bytes.size) {
-      memcpy(weights.writableAt(section.offset), bytes.data, bytes.size);
-      return {};
-    }
-  return Error{ExitCode::Mismatch, escaped(file.path()) + ": parameter " +
-                                       quoted(name) + " has no tensor"};
+  const ArtifactSection *section = weightSection("weights." + name);
+  if (!section || section->bytes < bytes.size)
+    return Error{ExitCode::Mismatch, escaped(file.path()) + ": parameter " +
+                                         quoted(name) + " has no tensor"};
+  memcpy(weights.writableAt(section->offset), bytes.data, bytes.size);
+  return {};
 }

@@ -41,8 +41,8 @@ static Status makeFolders(const std::string &path) {
 /// Reads up to `limit` bytes of a regular file; nothing where there is none.
 static Result<std::optional<std::string>>
 readSmall(const std::string &path, size_t limit, struct stat &facts) {
-  Descriptor file(TEMP_FAILURE_RETRY(
-      open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)));
+  Descriptor file(retry(
+      [&] { return open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK); }));
   if (!file) {
     if (errno == ENOENT || errno == ENOTDIR)
       return std::optional<std::string>();
@@ -53,10 +53,9 @@ readSmall(const std::string &path, size_t limit, struct stat &facts) {
   std::string content(limit + 1, '\0');
   size_t size = 0;
   while (size < content.size()) {
-    ssize_t count =
-        read(file.get(), content.data() + size, content.size() - size);
-    if (count < 0 && errno == EINTR)
-      continue;
+    ssize_t count = retry([&] {
+      return read(file.get(), content.data() + size, content.size() - size);
+    });
     if (count < 0)
       return Error{ExitCode::IO, outputError(path, "read", errno).message};
     if (count == 0)
@@ -73,8 +72,9 @@ static Status writeSmall(const std::string &path, const std::string &content,
                          bool keep) {
   std::string partial = path + ".tmp-" + std::to_string(getpid());
   unlink(partial.c_str());
-  Descriptor file(TEMP_FAILURE_RETRY(
-      open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)));
+  Descriptor file(retry([&] {
+    return open(partial.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  }));
   if (!file)
     return outputError(partial, "create", errno);
   auto fail = [&](const char *action) {
@@ -82,13 +82,8 @@ static Status writeSmall(const std::string &path, const std::string &content,
     unlink(partial.c_str());
     return error;
   };
-  for (size_t at = 0; at < content.size();) {
-    ssize_t count = write(file.get(), content.data() + at, content.size() - at);
-    if (count < 0 && errno != EINTR)
-      return fail("write");
-    at += count > 0 ? static_cast<size_t>(count) : 0;
-  }
-  if (fsync(file.get()) != 0)
+  if (!writeAll(file.get(), bytesOf(content)) ||
+      retry([&] { return fsync(file.get()); }) != 0)
     return fail("write");
   if (!keep) {
     if (rename(partial.c_str(), path.c_str()) != 0)
@@ -140,10 +135,11 @@ static Status makeKey(const std::string &folder) {
   std::string key(keyBytes, '\0');
   size_t have = 0;
   while (have < keyBytes) {
-    ssize_t count = getrandom(key.data() + have, keyBytes - have, 0);
-    if (count < 0 && errno != EINTR)
+    ssize_t count =
+        retry([&] { return getrandom(key.data() + have, keyBytes - have, 0); });
+    if (count < 0)
       return outputError(keyPath(folder), "draw random bytes for", errno);
-    have += count > 0 ? static_cast<size_t>(count) : 0;
+    have += static_cast<size_t>(count);
   }
   return writeSmall(keyPath(folder), key, /*keep=*/true);
 }

@@ -1,6 +1,7 @@
 //===- Weights.cpp - Weights as kernels read them -------------------------===//
 #include "lowbit/Runtime/Weights.h"
 
+#include "lowbit/Checkpoint/Descriptor.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Runtime/ThreadPool.h"
 
@@ -21,9 +22,9 @@ static constexpr uint64_t pieceBytes = uint64_t(4) << 20;
 static int readFully(int descriptor, uint8_t *to, uint64_t size,
                      uint64_t offset) {
   while (size > 0) {
-    ssize_t count = pread(descriptor, to, size, static_cast<off_t>(offset));
-    if (count < 0 && errno == EINTR)
-      continue;
+    ssize_t count = retry([&] {
+      return pread(descriptor, to, size, static_cast<off_t>(offset));
+    });
     if (count < 0)
       return errno;
     if (count == 0)

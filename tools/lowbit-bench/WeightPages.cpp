@@ -55,6 +55,8 @@ Status packRandomTiles(const WeightFormat &format, const TilePlaces &places,
   auto encoder = format.makeEncoder(shape.inputs, options);
   TensorFacts facts;
   for (bool isScan : {true, false}) {
+    if (isScan && !format.needsScan())
+      continue;
     std::mt19937_64 random(1);
     TensorScan scan;
     ErrorSums sums;
@@ -65,12 +67,10 @@ Status packRandomTiles(const WeightFormat &format, const TilePlaces &places,
       input.columns = input.stride = shape.inputs;
       std::vector<float> rows = randomRows(input.rows, input.columns, random);
       input.weights = rows.data();
-      std::optional<Defect> defect;
-      if (!isScan)
-        defect =
-            encoder->encode(input, facts, bytes + t * places.tileBytes, sums);
-      else if (format.needsScan())
-        defect = encoder->scan(input, scan);
+      std::optional<Defect> defect =
+          isScan ? encoder->scan(input, scan)
+                 : encoder->encode(input, facts, bytes + t * places.tileBytes,
+                                   sums);
       if (defect)
         return Error{ExitCode::Internal, describe(*defect)};
     }

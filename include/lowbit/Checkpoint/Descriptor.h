@@ -1,7 +1,15 @@
 //===- Descriptor.h - An owned file descriptor ------------------*- C++ -*-===//
+//
+// And what every use of one needs: calls that a signal interrupts are made
+// again, what is written in pieces is written to the end.
+//
+//===----------------------------------------------------------------------===//
 #ifndef LOWBIT_CHECKPOINT_DESCRIPTOR_H
 #define LOWBIT_CHECKPOINT_DESCRIPTOR_H
 
+#include "lowbit/Checkpoint/Bytes.h"
+
+#include <cerrno>
 #include <utility>
 
 namespace lowbit {
@@ -28,6 +36,18 @@ public:
 private:
   int number = -1;
 };
+
+/// Repeats a system call that a signal interrupted.
+template <typename Call> auto retry(Call call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR)
+    result = call();
+  return result;
+}
+
+/// Writes all of `bytes` at the place where `file` is; false, and errno says
+/// why, where that fails.
+bool writeAll(int file, Bytes bytes);
 
 } // namespace lowbit
 

@@ -41,10 +41,6 @@ private:
 /// SHA-256 of `bytes`.
 Sha256Digest sha256(Bytes bytes);
 
-/// SHA-256 of a file, read in pieces through one buffer (not mapped). Exit 3 or
-/// 5 as MappedFile::open; exit 5 where the file changed meanwhile.
-Result<Sha256Digest> sha256File(const std::string &path);
-
 /// HMAC-SHA-256 of `message` under `key`.
 Sha256Digest hmacSha256(Bytes key, Bytes message);
 

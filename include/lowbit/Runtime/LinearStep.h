@@ -15,12 +15,14 @@
 #define LOWBIT_RUNTIME_LINEARSTEP_H
 
 #include "lowbit/Checkpoint/Error.h"
+#include "lowbit/Runtime/Memory.h"
 #include "lowbit/Runtime/Model.h"
 #include "lowbit/Runtime/Plan.h"
 #include "lowbit/Runtime/ThreadPool.h"
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace lowbit {
 
@@ -57,8 +59,9 @@ private:
   Status check(const Place &place, int64_t rows) const;
   bool isWeight(const PlanArgument &arg) const;
   int64_t bytesOf(const PlanArgument &arg, int64_t rows) const;
-  Status runBatch(ThreadPool &pool, const Place &place, const float *x,
-                  int64_t rows, float *y) const;
+  Status runBatch(ThreadPool &pool, std::vector<Memory> &scratch,
+                  const Place &place, const float *x, int64_t rows,
+                  float *y) const;
 
   const Model *model;
   const ManifestTensor *tensor;

@@ -66,6 +66,7 @@ public:
 
 private:
   explicit Model(Artifact artifact) : file(std::move(artifact)) {}
+  const ArtifactSection *weightSection(const std::string &tensor) const;
 
   Artifact file;
   Plan schedule;

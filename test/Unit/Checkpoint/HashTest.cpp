@@ -1,6 +1,5 @@
 //===- HashTest.cpp -------------------------------------------------------===//
 #include "lowbit/Checkpoint/Hash.h"
-#include "TemporaryFolder.h"
 
 #include <gtest/gtest.h>
 #include <vector>
@@ -76,16 +75,6 @@ TEST(Hash, Xxh128OfKnownTexts) {
   EXPECT_EQ(hex(xxh128(bytesOf(""))), "99aa06d3014798d86001c324468d497f");
   EXPECT_EQ(hex(xxh128(bytesOf("a"))), "a96faf705af16834e6c632b61e964e1f");
   EXPECT_EQ(hex(xxh128(bytesOf("abc"))), "06b05ab6733a618578af5f94892f3950");
-}
-
-TEST(Hash, FileEqualsItsBytes) {
-  TemporaryFolder folder;
-  std::string content(3 * (1 << 20) + 17, 'x');
-  std::string path = folder.write("f", content);
-  EXPECT_EQ(*sha256File(path), sha256(bytesOf(content)));
-  EXPECT_EQ(*sha256File(folder.write("empty", "")), sha256({}));
-  EXPECT_EQ(sha256File(folder / "none").error().code, ExitCode::BadInput);
-  EXPECT_EQ(sha256File(folder.path()).error().code, ExitCode::BadInput);
 }
 
 TEST(Hash, ComparesDigests) {
