@@ -36,22 +36,59 @@ void LowbitDialect::registerAttributes() {
 }
 
 //===----------------------------------------------------------------------===//
+// What grouped formats share
+//===----------------------------------------------------------------------===//
+
+static std::optional<ScaleType> scaleType(Type scale) {
+  if (!scale)
+    return std::nullopt;
+  if (scale.isF16())
+    return ScaleType::F16;
+  if (isa<Float8E4M3FNType>(scale))
+    return ScaleType::E4M3;
+  if (isa<Float8E8M0FNUType>(scale))
+    return ScaleType::E8M0;
+  return std::nullopt;
+}
+
+/// The constraints that Numerics knows.
+static LogicalResult verifyFormat(function_ref<InFlightDiagnostic()> emitError,
+                                  const IntegerFormat &format) {
+  if (const char *why = whyInvalid(format))
+    return emitError() << why << " (group "
+                       << (format.group ? std::to_string(format.group) : "row")
+                       << ")";
+  return success();
+}
+
+//===----------------------------------------------------------------------===//
 // #lowbit.int
 //===----------------------------------------------------------------------===//
+
+static IntegerFormat makeInteger(int64_t bits, int64_t group, ScaleType scale,
+                                 ZeroOffset offset) {
+  IntegerFormat format;
+  format.bits = static_cast<int>(bits);
+  format.group = group;
+  format.scale = scale;
+  format.offset = offset == ZeroOffset::Integer ? Offset::Integer
+                  : offset == ZeroOffset::Half  ? Offset::Half
+                                                : Offset::Stored;
+  return format;
+}
 
 LogicalResult IntAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                               int64_t bits, int64_t group, Type scale,
                               ZeroOffset offset) {
   // int_c1
-  if (bits != 2 && bits != 3 && bits != 4 && bits != 8)
-    return emitError() << "bits must be 2, 3, 4 or 8, got " << bits;
-  // int_c2
-  if (group != 0 && group != 32 && group != 64 && group != 128)
-    return emitError() << "group must be 32, 64, 128 or row, got " << group;
+  if (bits < 1 || bits > 8)
+    return emitError() << "bits must be 1 to 8, got " << bits;
   // int_c3
-  if (!scale || !(scale.isF16() || isa<Float8E4M3FNType>(scale)))
+  std::optional<ScaleType> type = scaleType(scale);
+  if (!type)
     return emitError() << "scale must be f16 or f8E4M3FN, got " << scale;
-  return success();
+  // int_c2, int_c3, int_c5
+  return verifyFormat(emitError, makeInteger(bits, group, *type, offset));
 }
 
 /// What every format asks of the tensor that it encodes.
@@ -81,22 +118,8 @@ IntAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
 }
 
 IntegerFormat IntAttr::getFormat() const {
-  IntegerFormat format;
-  format.bits = static_cast<int>(getBits());
-  format.group = getGroup();
-  format.scale = getScale().isF16() ? ScaleType::F16 : ScaleType::E4M3;
-  switch (getOffset()) {
-  case ZeroOffset::Integer:
-    format.offset = Offset::Integer;
-    break;
-  case ZeroOffset::Half:
-    format.offset = Offset::Half;
-    break;
-  case ZeroOffset::Stored:
-    format.offset = Offset::Stored;
-    break;
-  }
-  return format;
+  return makeInteger(getBits(), getGroup(), *scaleType(getScale()),
+                     getOffset());
 }
 
 FormatPtr IntAttr::getWeightFormat() const {
@@ -152,6 +175,100 @@ int TrellisAttr::getMask(size_t i) const {
   return static_cast<int>(findTrellisCode(static_cast<int>(getStreams()[i]),
                                           static_cast<int>(getWindow()))
                               ->mask);
+}
+
+//===----------------------------------------------------------------------===//
+// #lowbit.micro
+//===----------------------------------------------------------------------===//
+
+static IntegerFormat makeMicro(Type element, int64_t group, ScaleType scale) {
+  IntegerFormat format;
+  format.group = group;
+  format.scale = scale;
+  if (isa<Float4E2M1FNType>(element)) {
+    format.element = Element::E2M1;
+    format.bits = 4;
+  } else if (isa<Float6E2M3FNType>(element)) {
+    format.element = Element::E2M3;
+    format.bits = 6;
+  } else {
+    format.element = Element::Int8;
+    format.bits = 8;
+  }
+  return format;
+}
+
+LogicalResult MicroAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                Type element, int64_t group, Type scale) {
+  // micro_c1
+  if (!element || !(isa<Float4E2M1FNType, Float6E2M3FNType>(element) ||
+                    element.isSignlessInteger(8)))
+    return emitError() << "element must be f4E2M1FN, f6E2M3FN or i8, got "
+                       << element;
+  // micro_c2
+  std::optional<ScaleType> type = scaleType(scale);
+  if (!type)
+    return emitError() << "scale must be f8E8M0FNU or f8E4M3FN, got " << scale;
+  return verifyFormat(emitError, makeMicro(element, group, *type));
+}
+
+LogicalResult
+MicroAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                          function_ref<InFlightDiagnostic()> emitError) const {
+  // micro_c3
+  return verifyEncoded(*this, shape, elementType, emitError);
+}
+
+FormatPtr MicroAttr::getWeightFormat() const {
+  return makeIntegerFormat(
+      makeMicro(getElement(), getGroup(), *scaleType(getScale())));
+}
+
+//===----------------------------------------------------------------------===//
+// #lowbit.levels
+//===----------------------------------------------------------------------===//
+
+/// `levels` has at most 16 numbers, each fits a byte.
+static IntegerFormat makeLevels(ArrayRef<int64_t> levels, int64_t group,
+                                ScaleType scale) {
+  IntegerFormat format;
+  format.element = Element::Levels;
+  format.group = group;
+  format.scale = scale;
+  format.levelCount = static_cast<int>(levels.size());
+  format.bits = levelBits(format.levelCount);
+  for (auto [i, level] : llvm::enumerate(levels))
+    format.levels[i] = static_cast<int8_t>(level);
+  return format;
+}
+
+LogicalResult LevelsAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                                 ArrayRef<int64_t> levels, int64_t group,
+                                 Type scale) {
+  // levels_c1
+  if (levels.size() > 16)
+    return emitError() << "there must be 2 to 16 levels, got " << levels.size();
+  for (int64_t level : levels)
+    if (level < -128 || level > 127)
+      return emitError() << "levels must be -128 to 127, got " << level;
+  // levels_c3
+  std::optional<ScaleType> type = scaleType(scale);
+  if (!type)
+    return emitError() << "scale must be f16 or f8E4M3FN, got " << scale;
+  // levels_c1, levels_c2, levels_c3
+  return verifyFormat(emitError, makeLevels(levels, group, *type));
+}
+
+LogicalResult
+LevelsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                           function_ref<InFlightDiagnostic()> emitError) const {
+  // levels_c4
+  return verifyEncoded(*this, shape, elementType, emitError);
+}
+
+FormatPtr LevelsAttr::getWeightFormat() const {
+  return makeIntegerFormat(
+      makeLevels(getLevels(), getGroup(), *scaleType(getScale())));
 }
 
 //===----------------------------------------------------------------------===//

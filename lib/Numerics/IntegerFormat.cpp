@@ -9,24 +9,106 @@
 
 namespace lowbit {
 
-bool operator==(const IntegerFormat &a, const IntegerFormat &b) {
-  return a.bits == b.bits && a.group == b.group && a.scale == b.scale &&
-         a.offset == b.offset;
+/// The constraints of formats whose codes are a table's.
+static const char *whyInvalidElement(const IntegerFormat &format) {
+  bool isE8M0 = format.scale == ScaleType::E8M0 && format.group == 32;
+  switch (format.element) {
+  case Element::E2M1: // micro_c2
+    if (!isE8M0 && !(format.scale == ScaleType::E4M3 && format.group == 16))
+      return "scales are f8E8M0FNU for groups of 32 or f8E4M3FN for groups of "
+             "16";
+    return format.bits == 4 ? nullptr : "f4E2M1FN has 4 bits";
+  case Element::E2M3:
+    if (!isE8M0)
+      return "scales are f8E8M0FNU for groups of 32";
+    return format.bits == 6 ? nullptr : "f6E2M3FN has 6 bits";
+  case Element::Int8:
+    if (!isE8M0)
+      return "scales are f8E8M0FNU for groups of 32";
+    return format.bits == 8 ? nullptr : "i8 has 8 bits";
+  default:
+    break;
+  }
+  // levels_c1
+  if (format.levelCount < 2 || format.levelCount > 16)
+    return "there must be 2 to 16 levels";
+  for (int i = 1; i < format.levelCount; ++i)
+    if (format.levels[i] <= format.levels[i - 1])
+      return "levels must ascend";
+  bool hasZero = false;
+  for (int i = 0; i < format.levelCount; ++i)
+    hasZero |= format.levels[i] == 0;
+  if (!hasZero)
+    return "0 must be one of the levels";
+  if (format.bits != levelBits(format.levelCount))
+    return "bits must be those of the number of levels";
+  // levels_c3
+  if (format.scale == ScaleType::E8M0)
+    return "scale must be f16 or f8E4M3FN";
+  return nullptr;
 }
 
-bool operator!=(const IntegerFormat &a, const IntegerFormat &b) {
-  return !(a == b);
+int levelBits(int count) {
+  int bits = 1;
+  while ((1 << bits) < count)
+    ++bits;
+  return bits;
+}
+
+int IntegerFormat::tableStep(int code) const {
+  switch (element) {
+  case Element::Levels:
+    return levels[static_cast<size_t>(code)];
+  case Element::Int8:
+    return code - 128;
+  case Element::E2M1:
+  case Element::E2M3: {
+    // Sign, two bits of exponent (bias 1), mantissa; subnormal where the
+    // exponent is 0. In units of the smallest subnormal.
+    int mantissaBits = element == Element::E2M1 ? 1 : 3;
+    int magnitude = code & (codes() / 2 - 1);
+    int exponent = magnitude >> mantissaBits;
+    int mantissa = magnitude & ((1 << mantissaBits) - 1);
+    int value = exponent == 0
+                    ? mantissa
+                    : (mantissa + (1 << mantissaBits)) << (exponent - 1);
+    return code >= codes() / 2 ? -value : value;
+  }
+  case Element::Integer:
+    break;
+  }
+  return 0;
+}
+
+float IntegerFormat::unit() const {
+  switch (element) {
+  case Element::E2M1:
+    return 0.5f;
+  case Element::E2M3:
+    return 0.125f;
+  case Element::Int8:
+    return 0.015625f;
+  case Element::Levels:
+    return 1.0f;
+  case Element::Integer:
+    break;
+  }
+  return offset == Offset::Half ? 0.5f : 1.0f;
 }
 
 const char *whyInvalid(const IntegerFormat &format) {
   // int_c1
-  if (format.bits != 2 && format.bits != 3 && format.bits != 4 &&
-      format.bits != 8)
-    return "bits must be 2, 3, 4 or 8";
+  if (format.bits < 1 || format.bits > 8)
+    return "bits must be 1 to 8";
   // int_c2
-  if (format.group != 0 && format.group != 32 && format.group != 64 &&
-      format.group != 128)
-    return "group must be 32, 64, 128 or row";
+  if (format.group != 0 && format.group != 16 && format.group != 32 &&
+      format.group != 64 && format.group != 128)
+    return "group must be 16, 32, 64, 128 or row";
+  if (format.group == 16 && blockColumns(format.bits) > 16)
+    return "group 16 goes with bits 2, 4, 6 and 8 only: the others have blocks "
+           "of 32 columns";
+  if (format.element != Element::Integer)
+    return whyInvalidElement(format);
   // int_c3
   if (format.scale != ScaleType::F16 && format.scale != ScaleType::E4M3)
     return "scale must be f16 or f8E4M3FN";
@@ -34,6 +116,10 @@ const char *whyInvalid(const IntegerFormat &format) {
   if (format.offset != Offset::Integer && format.offset != Offset::Half &&
       format.offset != Offset::Stored)
     return "offset must be integer, half or stored";
+  // int_c5
+  if (format.bits == 1 && format.offset != Offset::Half)
+    return "bits 1 goes with offset half only: the two codes are -scale/2 and "
+           "scale/2";
   return nullptr;
 }
 
@@ -46,19 +132,15 @@ int64_t groupCount(const IntegerFormat &format, int64_t columns) {
 }
 
 int64_t blockColumns(int bits) {
-  switch (bits) {
-  case 2:
-    return 16;
-  case 3:
-    return 32;
-  case 4:
-    return 8;
-  default:
+  // The narrowest plane fills a vector: 32 columns of 1 bit, 16 of 2, …
+  if (bits == 8)
     return 4;
-  }
+  return bits % 2 == 1 ? 32 : bits % 4 == 2 ? 16 : 8;
 }
 
-int64_t blockBytes(int bits) { return bits == 3 ? 192 : 64; }
+int64_t blockBytes(int bits) {
+  return tileRows * blockColumns(bits) * bits / 8;
+}
 
 /// A sum of products in which an overflow is remembered.
 class CheckedSum {

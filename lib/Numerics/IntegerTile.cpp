@@ -13,9 +13,28 @@
 
 namespace lowbit {
 
+bool isScale(ScaleType type, uint16_t bits) {
+  switch (type) {
+  case ScaleType::F16:
+    return isScaleF16(bits);
+  case ScaleType::E4M3:
+    return bits <= 0xFF && isScaleE4M3(static_cast<uint8_t>(bits));
+  case ScaleType::E8M0:
+    return bits < 0xFF;
+  }
+  return false;
+}
+
 float scaleValue(ScaleType type, uint16_t bits) {
-  return type == ScaleType::F16 ? f16ToFloat(bits)
-                                : e4m3ToFloat(static_cast<uint8_t>(bits));
+  switch (type) {
+  case ScaleType::F16:
+    return f16ToFloat(bits);
+  case ScaleType::E4M3:
+    return e4m3ToFloat(static_cast<uint8_t>(bits));
+  case ScaleType::E8M0:
+    return e8m0ToFloat(static_cast<uint8_t>(bits));
+  }
+  return 0;
 }
 
 void IntegerTile::reset(const IntegerFormat &newFormat, int64_t newRows,
@@ -36,6 +55,7 @@ void IntegerTile::reset(const IntegerFormat &newFormat, int64_t newRows,
 }
 
 float IntegerTile::zero(int64_t row, int64_t group) const {
+  assert(format.element == Element::Integer && "tables have no zero point");
   float middle = static_cast<float>(format.codes() / 2);
   switch (format.offset) {
   case Offset::Integer:
@@ -54,10 +74,7 @@ static std::optional<Defect> takeGroup(const GivenTile &given, int64_t row,
                                        IntegerTile &tile) {
   size_t at = static_cast<size_t>(row * tile.groups + group);
   uint16_t bits = given.scaleBits[at];
-  bool isF16 = tile.format.scale == ScaleType::F16;
-  bool legal = isF16 ? isScaleF16(bits)
-                     : bits <= 0xFFu && isScaleE4M3(static_cast<uint8_t>(bits));
-  if (!legal)
+  if (!isScale(tile.format.scale, bits))
     return defectAt(Defect::Kind::BadScale, given.firstRow + row, firstColumn,
                     scaleValue(tile.format.scale, bits));
   tile.scaleBits[at] = bits;
@@ -86,7 +103,7 @@ std::optional<Defect> takeGiven(const IntegerFormat &format,
         return defect;
     const uint8_t *codes = given.codes + row * given.columns;
     for (int64_t k = 0; k < given.columns; ++k)
-      if (codes[k] >= format.codes())
+      if (codes[k] >= format.legalCodes())
         return defectAt(Defect::Kind::BadCode, given.firstRow + row, k,
                         codes[k]);
     std::copy(codes, codes + given.columns,

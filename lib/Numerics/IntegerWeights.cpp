@@ -1,12 +1,15 @@
 //===- IntegerWeights.cpp - Grouped integers as a WeightFormat --*- C++ -*-===//
 #include "lowbit/Numerics/IntegerFormat.h"
 
+#include "ElementSolver.h"
 #include "FormatFamily.h"
 #include "lowbit/Numerics/Gptq.h"
 #include "lowbit/Numerics/IntegerTile.h"
 #include "lowbit/Numerics/Packing.h"
 #include "lowbit/Numerics/Solver.h"
+#include "lowbit/Numerics/TrellisTile.h"
 
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -14,16 +17,23 @@ namespace lowbit {
 
 namespace {
 
+/// How scales are chosen.
+SolverKind kindOf(const EncoderOptions &options) {
+  const std::string &name =
+      options.solver == "gptq" ? options.scales : options.solver;
+  return name == "search" ? SolverKind::Search : SolverKind::Nearest;
+}
+
 class IntegerEncoder final : public TileEncoder {
 public:
   IntegerEncoder(const IntegerFormat &format, int64_t columns,
                  const EncoderOptions &options)
-      : solver(format, columns, kindOf(options.solver), options.importance,
+      : solver(format, columns, kindOf(options), options.importance,
                options.path),
         importance(options.importance), path(options.path) {
     if (options.solver == "gptq")
-      gptq.emplace(format, kindOf(options.scales), options.importance,
-                   *options.factor, options.path);
+      gptq.emplace(format, kindOf(options), options.importance, *options.factor,
+                   options.path);
   }
 
   std::optional<Defect> scan(const TileInput &input,
@@ -46,14 +56,54 @@ public:
   }
 
 private:
-  static SolverKind kindOf(const std::string &name) {
-    return name == "search" ? SolverKind::Search : SolverKind::Nearest;
-  }
-
   TileSolver solver;
   std::optional<GptqSolver> gptq;
   const float *importance;
   CodePath path;
+  IntegerTile tile;
+};
+
+/// Error sums of a tile of an element that is no Integer.
+ErrorSums measureElements(const IntegerTile &tile, const TileInput &input,
+                          const float *importance) {
+  std::vector<float> values(static_cast<size_t>(tile.rows * tile.columns));
+  decodeElements(tile, values.data());
+  return measureDecoded(input, values.data(), tile.columns, importance);
+}
+
+class ElementEncoder final : public TileEncoder {
+public:
+  ElementEncoder(const IntegerFormat &format, int64_t columns,
+                 const EncoderOptions &options)
+      : solver(format, columns, kindOf(options), options.importance,
+               options.path),
+        importance(options.importance) {
+    if (options.solver == "gptq")
+      feedback.emplace(*options.factor, options.path);
+  }
+
+  std::optional<Defect> scan(const TileInput &input,
+                             TensorScan &scan) override {
+    TensorScan here;
+    std::optional<Defect> defect = solver.largestWeight(input, here.largest);
+    scan.merge(here);
+    return defect;
+  }
+
+  std::optional<Defect> encode(const TileInput &input, const TensorFacts &facts,
+                               uint8_t *bytes, ErrorSums &sums) override {
+    if (std::optional<Defect> defect = solver.solve(
+            input, facts.factor, feedback ? &*feedback : nullptr, tile))
+      return defect;
+    packTile(tile, bytes);
+    sums.add(measureElements(tile, input, importance));
+    return std::nullopt;
+  }
+
+private:
+  ElementSolver solver;
+  std::optional<ErrorFeedback> feedback;
+  const float *importance;
   IntegerTile tile;
 };
 
@@ -82,10 +132,15 @@ public:
   }
   bool needsScan() const override { return format.hasFactor(); }
   TensorFacts facts(const TensorScan &scan) const override {
-    return {format.hasFactor() ? tensorFactor(scan.largest) : 1.0f};
+    if (!format.hasFactor())
+      return {};
+    return {isTable() ? elementFactor(format, scan.largest)
+                      : tensorFactor(scan.largest)};
   }
   std::unique_ptr<TileEncoder>
   makeEncoder(int64_t columns, const EncoderOptions &options) const override {
+    if (isTable())
+      return std::make_unique<ElementEncoder>(format, columns, options);
     return std::make_unique<IntegerEncoder>(format, columns, options);
   }
   void writeTrailer(const TensorFacts &facts, uint8_t *bytes) const override {
@@ -111,6 +166,7 @@ public:
                                StepTile &tile) const override;
 
 private:
+  bool isTable() const { return format.element != Element::Integer; }
   bool isStored() const { return format.offset == Offset::Stored; }
 
   IntegerFormat format;
@@ -118,11 +174,39 @@ private:
 
 } // namespace
 
+/// `-g64` or `-row`, and the scale where it is not f16.
+static std::string groupWords(const IntegerFormat &format) {
+  std::string words =
+      format.group == 0 ? "-row" : "-g" + std::to_string(format.group);
+  return format.scale == ScaleType::F16 ? words : words + "-e4m3";
+}
+
+/// `ternary`, or `levels.m3.0.5`: m is the sign of negative ones.
+static std::string levelsWord(const IntegerFormat &format) {
+  if (format.levelCount == 3 && format.levels[0] == -1 && format.levels[2] == 1)
+    return "ternary";
+  std::string word = "levels";
+  for (int i = 0; i < format.levelCount; ++i) {
+    int level = format.levels[static_cast<size_t>(i)];
+    word += (level < 0 ? ".m" : ".") + std::to_string(std::abs(level));
+  }
+  return word;
+}
+
 std::string IntegerWeights::name() const {
-  std::string name = "int" + std::to_string(format.bits);
-  name += format.group == 0 ? "-row" : "-g" + std::to_string(format.group);
-  if (format.scale != ScaleType::F16)
-    name += "-e4m3";
+  switch (format.element) {
+  case Element::E2M1:
+    return format.scale == ScaleType::E8M0 ? "mxfp4" : "nvfp4";
+  case Element::E2M3:
+    return "mxfp6-e2m3";
+  case Element::Int8:
+    return "mxint8";
+  case Element::Levels:
+    return levelsWord(format) + groupWords(format);
+  case Element::Integer:
+    break;
+  }
+  std::string name = "int" + std::to_string(format.bits) + groupWords(format);
   name += format.offset == Offset::Half     ? "-half"
           : format.offset == Offset::Stored ? "-stored"
                                             : "";
@@ -130,10 +214,30 @@ std::string IntegerWeights::name() const {
 }
 
 std::string IntegerWeights::attribute() const {
+  std::string group = format.group ? std::to_string(format.group) : "row";
+  std::string scale = format.scale == ScaleType::F16    ? "f16"
+                      : format.scale == ScaleType::E4M3 ? "f8E4M3FN"
+                                                        : "f8E8M0FNU";
+  std::string rest = "group = " + group + ", scale = " + scale;
+  switch (format.element) {
+  case Element::E2M1:
+    return "#lowbit.micro<f4E2M1FN, " + rest + ">";
+  case Element::E2M3:
+    return "#lowbit.micro<f6E2M3FN, " + rest + ">";
+  case Element::Int8:
+    return "#lowbit.micro<i8, " + rest + ">";
+  case Element::Levels: {
+    std::string levels;
+    for (int i = 0; i < format.levelCount; ++i)
+      levels += (i ? ", " : "") +
+                std::to_string(format.levels[static_cast<size_t>(i)]);
+    return "#lowbit.levels<[" + levels + "], " + rest + ">";
+  }
+  case Element::Integer:
+    break;
+  }
   static const char *const offsets[] = {"integer", "half", "stored"};
-  return "#lowbit.int<" + std::to_string(format.bits) +
-         ", group = " + (format.group ? std::to_string(format.group) : "row") +
-         ", scale = " + (format.scale == ScaleType::F16 ? "f16" : "f8E4M3FN") +
+  return "#lowbit.int<" + std::to_string(format.bits) + ", " + rest +
          ", offset = " + offsets[static_cast<int>(format.offset)] + ">";
 }
 
@@ -159,7 +263,9 @@ std::vector<GivenTensor> IntegerWeights::givenTensors(int64_t columns) const {
   std::vector<GivenTensor> tensors = {
       {".codes", GivenType::U8, columns},
       {".scales",
-       format.scale == ScaleType::F16 ? GivenType::F16 : GivenType::E4M3,
+       format.scale == ScaleType::F16    ? GivenType::F16
+       : format.scale == ScaleType::E4M3 ? GivenType::E4M3
+                                         : GivenType::U8,
        groups}};
   if (isStored())
     tensors.push_back({".zeros", GivenType::U8, groups});
@@ -201,7 +307,8 @@ IntegerWeights::encodeGiven(const std::vector<const uint8_t *> &parts,
   if (std::optional<Defect> defect = takeGiven(format, given, tile))
     return defect;
   packTile(tile, bytes);
-  sums.add(measureError(tile, input, importance));
+  sums.add(isTable() ? measureElements(tile, input, importance)
+                     : measureError(tile, input, importance));
   return std::nullopt;
 }
 
@@ -215,12 +322,20 @@ std::optional<Defect> IntegerWeights::unpack(const uint8_t *bytes, int64_t rows,
   result.groupColumns = groupColumns(format, columns);
   result.groups = tile.groups;
   result.isRow = format.group == 0;
-  result.unit = format.offset == Offset::Half ? 0.5f : 1.0f;
+  result.unit = format.unit();
   result.scales = tile.scales;
   result.steps.resize(static_cast<size_t>(rows * columns));
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t k = 0; k < columns; ++k) {
       auto at = static_cast<size_t>(r * columns + k);
+      if (isTable()) {
+        if (tile.codes[at] >= format.legalCodes())
+          return defectAt(Defect::Kind::BadCode, firstRow + r, k,
+                          tile.codes[at]);
+        result.steps[at] =
+            static_cast<int16_t>(format.tableStep(tile.codes[at]));
+        continue;
+      }
       float step = static_cast<float>(tile.codes[at]) -
                    tile.zero(r, k / result.groupColumns);
       result.steps[at] = static_cast<int16_t>(step / result.unit);
@@ -276,7 +391,97 @@ static FormatPtr parseInteger(const NameWords &words, std::string &why) {
 }
 
 const FormatFamily integerFamily = {
-    "int{2,3,4,8}-{g32,g64,g128,row}[-f16|-e4m3][-integer|-half|-stored]",
+    "int{1…8}-{g16,g32,g64,g128,row}[-f16|-e4m3][-integer|-half|-stored]",
     ownsInteger, parseInteger};
+
+//===----------------------------------------------------------------------===//
+// Names: mxfp4, mxfp6-e2m3, mxint8, nvfp4
+//===----------------------------------------------------------------------===//
+
+static bool ownsMicro(const std::string &word) {
+  return word == "mxfp4" || word == "mxfp6" || word == "mxint8" ||
+         word == "nvfp4";
+}
+
+static FormatPtr parseMicro(const NameWords &words, std::string &why) {
+  IntegerFormat format;
+  format.group = 32;
+  format.scale = ScaleType::E8M0;
+  if (words[0] == "mxfp6") {
+    if (words.size() != 2 || words[1] != "e2m3") {
+      why = "it must be mxfp6-e2m3: the steps of e3m2 are no bytes";
+      return nullptr;
+    }
+    format.element = Element::E2M3;
+    format.bits = 6;
+    return makeIntegerFormat(format);
+  }
+  if (words.size() != 1)
+    return nullptr;
+  format.element = words[0] == "mxint8" ? Element::Int8 : Element::E2M1;
+  format.bits = words[0] == "mxint8" ? 8 : 4;
+  if (words[0] == "nvfp4") {
+    format.group = 16;
+    format.scale = ScaleType::E4M3;
+  }
+  return makeIntegerFormat(format);
+}
+
+const FormatFamily microFamily = {"mxfp4, mxfp6-e2m3, mxint8, nvfp4", ownsMicro,
+                                  parseMicro};
+
+//===----------------------------------------------------------------------===//
+// Names: ternary|levels.<level>.<level>…-g<group>|row[-f16|-e4m3]
+//===----------------------------------------------------------------------===//
+
+static bool ownsLevels(const std::string &word) {
+  return word == "ternary" || word.compare(0, 7, "levels.") == 0;
+}
+
+/// The levels of `levels.m3.0.5`; false where one is no number of −128 … 127.
+static bool parseLevels(const std::string &word, IntegerFormat &format) {
+  size_t at = word.find('.');
+  while (at != std::string::npos) {
+    size_t next = word.find('.', at + 1);
+    std::string text = word.substr(at + 1, next - at - 1);
+    bool isNegative = !text.empty() && text[0] == 'm';
+    int64_t level = parseCount(isNegative ? text.substr(1) : text);
+    if (level < 0 || level > (isNegative ? 128 : 127) ||
+        format.levelCount == 16)
+      return false;
+    format.levels[static_cast<size_t>(format.levelCount++)] =
+        static_cast<int8_t>(isNegative ? -level : level);
+    at = next;
+  }
+  return true;
+}
+
+static FormatPtr parseLevelNames(const NameWords &words, std::string &why) {
+  IntegerFormat format;
+  format.element = Element::Levels;
+  if (!parseLevels(words[0] == "ternary" ? "levels.m1.0.1" : words[0],
+                   format)) {
+    why = "levels are up to 16 numbers from m128 to 127";
+    return nullptr;
+  }
+  format.bits = levelBits(format.levelCount);
+  format.group = words.size() < 2 ? -1 : parseGroupWord(words[1]);
+  if (format.group < 0 || words.size() > 3)
+    return nullptr;
+  if (words.size() == 3) {
+    if (words[2] != "f16" && words[2] != "e4m3")
+      return nullptr;
+    format.scale = words[2] == "f16" ? ScaleType::F16 : ScaleType::E4M3;
+  }
+  if (const char *invalid = whyInvalid(format)) {
+    why = invalid;
+    return nullptr;
+  }
+  return makeIntegerFormat(format);
+}
+
+const FormatFamily levelsFamily = {
+    "{ternary,levels.<level>…}-{g32,g64,g128,row}[-f16|-e4m3]", ownsLevels,
+    parseLevelNames};
 
 } // namespace lowbit

@@ -33,57 +33,79 @@ static void storeWord(uint32_t word, uint8_t *bytes) {
     bytes[b] = static_cast<uint8_t>(word >> (8 * b));
 }
 
-/// One lane of digits of `Bits` bits: byte b, bits Bits·j … = digit 4j + b of
-/// `codes`, after `Shift` lower bits of each were dropped.
-template <int Bits, int Shift = 0>
-static uint32_t packDigits(const uint8_t *codes) {
+/// A lane of digits of `Bits` bits: byte b, bits Bits·j … = digit 4j + b of
+/// `codes`, after `shift` lower bits of each were dropped.
+template <int Bits>
+static uint32_t packDigits(const uint8_t *codes, int shift) {
   constexpr uint32_t mask = ((1u << Bits) - 1u) * 0x01010101u;
   uint32_t word = 0;
   for (int j = 0; j < 8 / Bits; ++j)
-    word |= (loadWord(codes + 4 * j) >> Shift & mask) << (Bits * j);
+    word |= (loadWord(codes + 4 * j) >> shift & mask) << (Bits * j);
   return word;
 }
 
-/// The inverse: ors the digits, shifted left by `Shift`, into `codes`.
-template <int Bits, int Shift = 0>
-static void unpackDigits(uint32_t word, uint8_t *codes) {
+/// The inverse: ors the digits, shifted left by `shift`, into `codes`.
+template <int Bits>
+static void unpackDigits(uint32_t word, uint8_t *codes, int shift) {
   constexpr uint32_t mask = ((1u << Bits) - 1u) * 0x01010101u;
   for (int j = 0; j < 8 / Bits; ++j) {
     uint32_t old = loadWord(codes + 4 * j);
-    storeWord(old | (word >> (Bits * j) & mask) << Shift, codes + 4 * j);
+    storeWord(old | (word >> (Bits * j) & mask) << shift, codes + 4 * j);
   }
 }
 
+/// Digits of one width, from bit `shift` of the codes on.
+struct DigitPlane {
+  int bits;
+  int shift;
+};
+
+/// The planes of codes of `bits` bits, in the order of the bytes: digits of 4
+/// bits where there are as many, then of 2, then of 1 (8: whole codes).
+struct DigitPlanes {
+  explicit DigitPlanes(int bits) {
+    int rest = bits;
+    for (int width : {8, 4, 2, 1})
+      if (rest >= width) {
+        rest -= width;
+        planes[count++] = {width, rest};
+      }
+  }
+  DigitPlane planes[3];
+  int count = 0;
+};
+
 /// Lane of one row in a block: `codes` holds a block's columns of that row,
 /// `lane` is the row's place in the block's first vector.
-static void packLane(int bits, const uint8_t *codes, uint8_t *lane) {
-  switch (bits) {
-  case 2:
-    return storeWord(packDigits<2>(codes), lane);
-  case 3:
-    storeWord(packDigits<2, 1>(codes), lane);
-    storeWord(packDigits<2, 1>(codes + 16), lane + vectorBytes);
-    return storeWord(packDigits<1>(codes), lane + 2 * vectorBytes);
-  case 4:
-    return storeWord(packDigits<4>(codes), lane);
-  default:
-    return storeWord(loadWord(codes), lane);
+static void packLane(const DigitPlanes &digits, int64_t width,
+                     const uint8_t *codes, uint8_t *lane) {
+  for (int i = 0; i < digits.count; ++i) {
+    auto [bits, shift] = digits.planes[i];
+    for (int64_t k = 0; k < width; k += 32 / bits, lane += vectorBytes)
+      storeWord(bits == 1   ? packDigits<1>(codes + k, shift)
+                : bits == 2 ? packDigits<2>(codes + k, shift)
+                : bits == 4 ? packDigits<4>(codes + k, shift)
+                            : loadWord(codes + k),
+                lane);
   }
 }
 
 /// The inverse; `codes` must hold zeros.
-static void unpackLane(int bits, const uint8_t *lane, uint8_t *codes) {
-  switch (bits) {
-  case 2:
-    return unpackDigits<2>(loadWord(lane), codes);
-  case 3:
-    unpackDigits<2, 1>(loadWord(lane), codes);
-    unpackDigits<2, 1>(loadWord(lane + vectorBytes), codes + 16);
-    return unpackDigits<1>(loadWord(lane + 2 * vectorBytes), codes);
-  case 4:
-    return unpackDigits<4>(loadWord(lane), codes);
-  default:
-    return storeWord(loadWord(lane), codes);
+static void unpackLane(const DigitPlanes &digits, int64_t width,
+                       const uint8_t *lane, uint8_t *codes) {
+  for (int i = 0; i < digits.count; ++i) {
+    auto [bits, shift] = digits.planes[i];
+    for (int64_t k = 0; k < width; k += 32 / bits, lane += vectorBytes) {
+      uint32_t word = loadWord(lane);
+      if (bits == 1)
+        unpackDigits<1>(word, codes + k, shift);
+      else if (bits == 2)
+        unpackDigits<2>(word, codes + k, shift);
+      else if (bits == 4)
+        unpackDigits<4>(word, codes + k, shift);
+      else
+        storeWord(word, codes + k);
+    }
   }
 }
 
@@ -91,6 +113,7 @@ static void unpackLane(int bits, const uint8_t *lane, uint8_t *codes) {
 static void packCodes(const IntegerTile &tile, const TileGeometry &geometry,
                       const GroupPlace &place, uint8_t *bytes) {
   int64_t width = geometry.blockColumns;
+  DigitPlanes digits(tile.format.bits);
   for (int64_t block = 0; block < place.blocks; ++block) {
     int64_t first = block * width;
     int64_t count = std::min(width, place.columns - first);
@@ -99,12 +122,12 @@ static void packCodes(const IntegerTile &tile, const TileGeometry &geometry,
     for (int64_t row = 0; row < tileRows; ++row, codes += tile.columns) {
       uint8_t *lane = vector + row * laneBytes;
       if (count == width) {
-        packLane(tile.format.bits, codes, lane);
+        packLane(digits, width, codes, lane);
         continue;
       }
       uint8_t padded[widestBlock] = {};
       std::copy(codes, codes + count, padded);
-      packLane(tile.format.bits, padded, lane);
+      packLane(digits, width, padded, lane);
     }
   }
 }
@@ -112,6 +135,7 @@ static void packCodes(const IntegerTile &tile, const TileGeometry &geometry,
 static void unpackCodes(const TileGeometry &geometry, const GroupPlace &place,
                         const uint8_t *bytes, IntegerTile &tile) {
   int64_t width = geometry.blockColumns;
+  DigitPlanes digits(tile.format.bits);
   for (int64_t block = 0; block < place.blocks; ++block) {
     int64_t first = block * width;
     int64_t count = std::min(width, place.columns - first);
@@ -119,7 +143,7 @@ static void unpackCodes(const TileGeometry &geometry, const GroupPlace &place,
     uint8_t *codes = tile.codes.data() + place.firstColumn + first;
     for (int64_t row = 0; row < tileRows; ++row, codes += tile.columns) {
       uint8_t padded[widestBlock] = {};
-      unpackLane(tile.format.bits, vector + row * laneBytes, padded);
+      unpackLane(digits, width, vector + row * laneBytes, padded);
       std::copy(padded, padded + count, codes);
     }
   }
@@ -148,7 +172,7 @@ static std::optional<Defect> unpackScales(const uint8_t *bytes, int64_t group,
     int high = isF16 ? bytes[2 * row + 1] : 0;
     uint16_t bits = static_cast<uint16_t>(low | high << 8);
     float value = scaleValue(tile.format.scale, bits);
-    if (isF16 ? !isScaleF16(bits) : !isScaleE4M3(static_cast<uint8_t>(bits)))
+    if (!isScale(tile.format.scale, bits))
       return defectAt(Defect::Kind::BadScale, firstRow + row, firstColumn,
                       value);
     size_t at = static_cast<size_t>(row * tile.groups + group);

@@ -21,12 +21,20 @@ struct FactorRatios {
 static FactorRatios factorRatios(const IntegerFormat &format) {
   bool isRow = format.group == 0;
   switch (format.bits) {
+  case 1:
+    return isRow ? FactorRatios{0.82f, 0.9782f} : FactorRatios{0.86f, 0.9834f};
   case 2:
     return isRow ? FactorRatios{0.80f, 0.9755f} : FactorRatios{0.84f, 0.9808f};
   case 3:
     return isRow ? FactorRatios{0.80f, 0.9755f} : FactorRatios{0.885f, 0.9865f};
   case 4:
     return isRow ? FactorRatios{0.84f, 0.9808f} : FactorRatios{0.91f, 0.9896f};
+  case 5:
+    return isRow ? FactorRatios{0.87f, 0.9846f} : FactorRatios{0.93f, 0.9920f};
+  case 6:
+    return isRow ? FactorRatios{0.90f, 0.9884f} : FactorRatios{0.95f, 0.9943f};
+  case 7:
+    return isRow ? FactorRatios{0.92f, 0.9908f} : FactorRatios{0.97f, 0.9966f};
   default:
     return isRow ? FactorRatios{0.93f, 0.9920f} : FactorRatios{0.98f, 0.9978f};
   }

@@ -8,6 +8,7 @@
 #include "GroupKernels.h"
 #include "GroupRounding.h"
 #include "ScaleSearch.h"
+#include "TileDefects.h"
 #include "lowbit/Numerics/Float.h"
 
 #include <algorithm>
@@ -56,10 +57,8 @@ void TileSolver::loadRow(const TileInput &input, int64_t row) {
   }
 }
 
-/// A scale that does not fit; with a factor, it is the factor that has no
-/// limit but f32's.
-static Defect reportOverflow(const IntegerFormat &format, int64_t row,
-                             int64_t group, int64_t width, float scale) {
+Defect reportOverflow(const IntegerFormat &format, int64_t row, int64_t group,
+                      int64_t width, float scale) {
   Defect defect =
       defectAt(Defect::Kind::ScaleOverflow, row, group * width, scale);
   defect.group = group;

@@ -134,7 +134,8 @@ void TensorScan::merge(const TensorScan &other) {
 // Names
 //===----------------------------------------------------------------------===//
 
-static const FormatFamily *const families[] = {&integerFamily, &trellisFamily};
+static const FormatFamily *const families[] = {&integerFamily, &microFamily,
+                                               &levelsFamily, &trellisFamily};
 
 int64_t parseCount(const std::string &text) {
   if (text.empty() || text.size() > 6 || (text[0] == '0' && text.size() > 1))

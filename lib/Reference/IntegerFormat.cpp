@@ -1,11 +1,11 @@
-//===- IntegerFormat.cpp - Decode grouped integers --------------*- C++ -*-===//
+//===- IntegerFormat.cpp - Decode tiles of grouped codes --------*- C++ -*-===//
 //
-// Spec.md, sections 1.1 and 2, for one element at a time.
+// Spec.md, section 2, for one element at a time.
 //
 //===----------------------------------------------------------------------===//
 
 #include "Elements.h"
-#include "StoredWeights.h"
+#include "GroupedFormat.h"
 
 #include "lowbit/Checkpoint/Message.h"
 
@@ -17,35 +17,32 @@ using namespace lowbit::reference;
 
 /// Columns of a block of codes, bytes of a block.
 static int64_t columnsOfBlock(int64_t bits) {
-  return bits == 2 ? 16 : bits == 3 ? 32 : bits == 4 ? 8 : 4;
+  static constexpr int64_t columns[] = {0, 32, 16, 32, 8, 32, 16, 32, 4};
+  return columns[bits];
 }
-static int64_t bytesOfBlock(int64_t bits) { return bits == 3 ? 192 : 64; }
-
-/// `width` bits of byte b of lane `row` in a vector, from bit `first` on.
-static int digit(const uint8_t *vector, int64_t row, int64_t b, int64_t first,
-                 int width) {
-  return (vector[row * 4 + b] >> first) & ((1 << width) - 1);
+static int64_t bytesOfBlock(int64_t bits) {
+  return columnsOfBlock(bits) * 16 * bits / 8;
 }
 
-/// The code of column k (counted in the block) of a row of the tile.
+/// The code of column k (counted in the block) of a row of the tile: a digit
+/// from each plane, from the most significant one on.
 static int codeInBlock(const uint8_t *block, int64_t bits, int64_t row,
                        int64_t k) {
-  int64_t b = k % 4, j = k / 4;
-  switch (bits) {
-  case 2:
-    return digit(block, row, b, 2 * j, 2);
-  case 4:
-    return digit(block, row, b, 4 * j, 4);
-  case 8:
-    return digit(block, row, b, 0, 8);
-  default: {
-    // Two vectors of c >> 1 (16 columns each), then one of c & 1.
-    const uint8_t *high = block + (k / 16) * 64;
-    const uint8_t *low = block + 128;
-    int upper = digit(high, row, b, 2 * ((k % 16) / 4), 2);
-    return 2 * upper + digit(low, row, b, j, 1);
+  int code = 0;
+  int64_t rest = bits;
+  for (int64_t width : {8, 4, 2, 1}) {
+    if (width > rest)
+      continue;
+    rest -= width;
+    int64_t perVector = 32 / width;
+    const uint8_t *vector = block + k / perVector * 64;
+    int64_t inVector = k % perVector;
+    int byte = vector[row * 4 + inVector % 4];
+    int digit = byte >> (inVector / 4 * width) & ((1 << width) - 1);
+    code |= digit << rest;
+    block += columnsOfBlock(bits) / perVector * 64;
   }
-  }
+  return code;
 }
 
 /// The zero point of a row: b bits at bit row · b of a string of 2b bytes.
@@ -61,11 +58,11 @@ static int zeroPoint(const uint8_t *zeros, int64_t bits, int64_t row) {
 namespace {
 /// Sizes of the parts of one group of `columns` columns, in bytes.
 struct GroupParts {
-  GroupParts(IntAttr format, int64_t columns) {
-    int64_t block = columnsOfBlock(format.getBits());
-    codes = (columns + block - 1) / block * bytesOfBlock(format.getBits());
-    scales = format.getScale().isF16() ? 32 : 16;
-    zeros = format.getOffset() == ZeroOffset::Stored ? 2 * format.getBits() : 0;
+  GroupParts(const GroupedFormat &format, int64_t columns) {
+    int64_t block = columnsOfBlock(format.bits);
+    codes = (columns + block - 1) / block * bytesOfBlock(format.bits);
+    scales = 16 * format.scaleBytes();
+    zeros = format.hasZeros() ? 2 * format.bits : 0;
   }
   int64_t bytes() const { return codes + scales + zeros; }
 
@@ -73,56 +70,34 @@ struct GroupParts {
 };
 } // namespace
 
-IntegerSteps reference::emptySteps(IntAttr format, int64_t rows,
-                                   int64_t columns) {
-  IntegerSteps steps;
-  steps.wholeRow = format.getGroup() == 0;
-  steps.group = steps.wholeRow ? columns : format.getGroup();
-  steps.groups = (columns + steps.group - 1) / steps.group;
-  steps.unit = format.getOffset() == ZeroOffset::Half ? 0.5f : 1.0f;
-  steps.hasFactor = !format.getScale().isF16();
-  steps.steps.resize(rows * columns);
-  steps.scales.resize(rows * steps.groups);
-  return steps;
-}
-
-int16_t reference::stepOf(IntAttr format, int code, int zero) {
-  int codes = 1 << format.getBits();
-  switch (format.getOffset()) {
-  case ZeroOffset::Integer:
-    return static_cast<int16_t>(code - codes / 2);
-  case ZeroOffset::Half:
-    return static_cast<int16_t>(2 * code - (codes - 1));
-  case ZeroOffset::Stored:
-    break;
-  }
-  return static_cast<int16_t>(code - zero);
-}
-
-/// Reads one row of one group, which starts at `bytes`.
-static void decodeRow(IntAttr format, const uint8_t *bytes, int64_t rowInTile,
-                      int64_t columns, int16_t *steps, float &scale) {
-  int64_t bits = format.getBits();
+/// Reads one row of one group, which starts at `bytes`. Returns the first code
+/// that the format does not have, or −1.
+static int decodeRow(const GroupedFormat &format, const uint8_t *bytes,
+                     int64_t rowInTile, int64_t columns, int16_t *steps,
+                     float &scale) {
+  int64_t bits = format.bits;
   GroupParts parts(format, columns);
   const uint8_t *scales = bytes + parts.codes;
-  scale = format.getScale().isF16() ? decodeF16(load16(scales + 2 * rowInTile))
-                                    : decodeE4M3(scales[rowInTile]);
+  scale = format.decodeScale(scales + format.scaleBytes() * rowInTile);
   int zero =
       parts.zeros ? zeroPoint(scales + parts.scales, bits, rowInTile) : 0;
   int64_t block = columnsOfBlock(bits);
-  for (int64_t k = 0; k < columns; ++k)
-    steps[k] = stepOf(format,
-                      codeInBlock(bytes + k / block * bytesOfBlock(bits), bits,
-                                  rowInTile, k % block),
-                      zero);
+  for (int64_t k = 0; k < columns; ++k) {
+    int code = codeInBlock(bytes + k / block * bytesOfBlock(bits), bits,
+                           rowInTile, k % block);
+    if (!format.table.empty() && code >= int(format.table.size()))
+      return code;
+    steps[k] = format.step(code, zero);
+  }
+  return -1;
 }
 
 Result<Weight> reference::decodeIntegerTiles(mlir::RankedTensorType type,
                                              Bytes bytes,
                                              llvm::StringRef name) {
-  auto format = llvm::cast<IntAttr>(type.getEncoding());
+  GroupedFormat format = GroupedFormat::get(getFormat(type));
   Weight weight = shapedWeight(type);
-  IntegerSteps steps = emptySteps(format, weight.rows, weight.columns);
+  IntegerSteps steps = format.emptySteps(weight.rows, weight.columns);
 
   int64_t lastColumns = weight.columns - (steps.groups - 1) * steps.group;
   int64_t groupBytes = GroupParts(format, steps.group).bytes();
@@ -145,13 +120,17 @@ Result<Weight> reference::decodeIntegerTiles(mlir::RankedTensorType type,
       const uint8_t *start =
           bytes.data + row / 16 * tileBytes + group * groupBytes;
       float &scale = steps.scales[row * steps.groups + group];
-      decodeRow(format, start, row % 16,
-                group + 1 < steps.groups ? steps.group : lastColumns,
-                &steps.steps[row * weight.columns + group * steps.group],
-                scale);
-      if (Status status = checkScale(scale, name,
-                                     "row " + std::to_string(row) + ", group " +
-                                         std::to_string(group)))
+      std::string place =
+          "row " + std::to_string(row) + ", group " + std::to_string(group);
+      int unknown = decodeRow(
+          format, start, row % 16,
+          group + 1 < steps.groups ? steps.group : lastColumns,
+          &steps.steps[row * weight.columns + group * steps.group], scale);
+      if (unknown >= 0)
+        return badInput(name.str(), "code in " + place,
+                        "is " + std::to_string(unknown) + ", must be below " +
+                            std::to_string(format.table.size()));
+      if (Status status = checkScale(scale, name, place))
         return *status;
     }
   weight.integers = std::move(steps);

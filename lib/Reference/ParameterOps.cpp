@@ -16,15 +16,15 @@ using namespace lowbit::reference;
 // Formats
 //===----------------------------------------------------------------------===//
 
-static bool isInt(FormatInterface format) { return llvm::isa<IntAttr>(format); }
-static bool isTrellis(FormatInterface format) {
-  return llvm::isa<TrellisAttr>(format);
+template <typename... Formats> static bool isOneOf(FormatInterface format) {
+  return llvm::isa<Formats...>(format);
 }
 
 const FormatDecoder *reference::findDecoder(FormatInterface format) {
   static const FormatDecoder decoders[] = {
-      {isInt, decodeIntegerTiles, quantizeIntegers},
-      {isTrellis, decodeTrellisTiles, quantizeTrellis}};
+      {isOneOf<IntAttr>, decodeIntegerTiles, quantizeIntegers},
+      {isOneOf<MicroAttr, LevelsAttr>, decodeIntegerTiles, quantizeElements},
+      {isOneOf<TrellisAttr>, decodeTrellisTiles, quantizeTrellis}};
   for (const FormatDecoder &decoder : decoders)
     if (decoder.owns(format))
       return &decoder;

@@ -6,7 +6,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "Elements.h"
-#include "StoredWeights.h"
+#include "GroupedFormat.h"
 
 #include "lowbit/Checkpoint/Message.h"
 
@@ -33,9 +33,9 @@ struct Range {
 } // namespace
 
 /// The scale that covers the range, before any rounding to its stored type.
-static float unroundedScale(IntAttr format, const Range &range) {
-  float halfCodes = float(1 << (format.getBits() - 1));
-  switch (format.getOffset()) {
+static float unroundedScale(const GroupedFormat &format, const Range &range) {
+  float halfCodes = float(1 << (format.bits - 1));
+  switch (format.offset) {
   case ZeroOffset::Integer:
     return range.amax() / (halfCodes - 1);
   case ZeroOffset::Half:
@@ -47,13 +47,14 @@ static float unroundedScale(IntAttr format, const Range &range) {
 }
 
 /// The nearest code, from `lowest` to 2^b − 1.
-static int clampCode(IntAttr format, float value, int lowest) {
-  float last = float((1 << format.getBits()) - 1);
+static int clampCode(const GroupedFormat &format, float value, int lowest) {
+  float last = float((1 << format.bits) - 1);
   return static_cast<int>(std::fmin(std::fmax(value, float(lowest)), last));
 }
 
 /// z of offset `stored`, from the scale before it is rounded.
-static int storedZero(IntAttr format, const Range &range, float unrounded) {
+static int storedZero(const GroupedFormat &format, const Range &range,
+                      float unrounded) {
   return unrounded == 0
              ? 0
              : clampCode(format, std::rint(-range.min / unrounded), 0);
@@ -61,25 +62,25 @@ static int storedZero(IntAttr format, const Range &range, float unrounded) {
 
 /// Codes of one group. `step` is F · s with the rounded scale, `zero` is z, or
 /// the code nearest to it.
-static void roundGroup(IntAttr format, const float *weights, int64_t count,
-                       float step, int zero, int16_t *steps) {
+static void roundGroup(const GroupedFormat &format, const float *weights,
+                       int64_t count, float step, int zero, int16_t *steps) {
   if (step == 0) {
-    std::fill_n(steps, count, stepOf(format, zero, zero));
+    std::fill_n(steps, count, format.step(zero, zero));
     return;
   }
   // `integer` leaves −2^(b−1) unused.
-  int lowest = format.getOffset() == ZeroOffset::Integer ? 1 : 0;
+  int lowest = format.offset == ZeroOffset::Integer ? 1 : 0;
   for (int64_t i = 0; i < count; ++i) {
     float quotient = weights[i] / step;
-    float code = format.getOffset() == ZeroOffset::Half
+    float code = format.offset == ZeroOffset::Half
                      ? std::rint(quotient - 0.5f) + float(zero)
                      : std::rint(quotient + float(zero));
-    steps[i] = stepOf(format, clampCode(format, code, lowest), zero);
+    steps[i] = format.step(clampCode(format, code, lowest), zero);
   }
 }
 
 /// F: the largest unrounded scale over 448, in f32; 1 where that is 0.
-static float tensorFactor(const Weight &input, IntAttr format,
+static float tensorFactor(const Weight &input, const GroupedFormat &format,
                           const IntegerSteps &steps) {
   float largest = 0;
   for (int64_t row = 0; row < input.rows; ++row)
@@ -95,7 +96,7 @@ static float tensorFactor(const Weight &input, IntAttr format,
 Result<Weight> reference::quantizeIntegers(const Weight &input,
                                            mlir::RankedTensorType type,
                                            llvm::StringRef name) {
-  auto format = llvm::cast<IntAttr>(type.getEncoding());
+  GroupedFormat format = GroupedFormat::get(getFormat(type));
   for (int64_t i = 0; i < input.rows * input.columns; ++i)
     if (!std::isfinite(input.values[i]))
       return badInput(name.str(),
@@ -106,7 +107,7 @@ Result<Weight> reference::quantizeIntegers(const Weight &input,
   Weight result;
   result.rows = input.rows;
   result.columns = input.columns;
-  IntegerSteps steps = emptySteps(format, input.rows, input.columns);
+  IntegerSteps steps = format.emptySteps(input.rows, input.columns);
   if (steps.hasFactor)
     steps.factor = tensorFactor(input, format, steps);
   if (!std::isfinite(steps.factor))
@@ -128,9 +129,9 @@ Result<Weight> reference::quantizeIntegers(const Weight &input,
                             std::to_string(group),
                         "is " + std::to_string(unrounded) +
                             ", more than an f16 can hold (65504)");
-      int zero = format.getOffset() == ZeroOffset::Stored
+      int zero = format.offset == ZeroOffset::Stored
                      ? storedZero(format, range, unrounded)
-                     : 1 << (format.getBits() - 1);
+                     : 1 << (format.bits - 1);
       float step = steps.hasFactor ? steps.factor * scale : scale;
       steps.scales[row * steps.groups + group] = step == 0 ? 0 : scale;
       roundGroup(format, weights, count, step, zero,

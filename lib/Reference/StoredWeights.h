@@ -43,10 +43,14 @@ struct FormatDecoder {
 /// The entry of a format, or null.
 const FormatDecoder *findDecoder(FormatInterface format);
 
-/// `#lowbit.int`: IntegerFormat.cpp, QuantizeNearest.cpp.
+/// `#lowbit.int`, `#lowbit.micro`, `#lowbit.levels`: IntegerFormat.cpp; nearest
+/// of the first in QuantizeNearest.cpp, of the others in QuantizeElements.cpp.
 Result<Weight> decodeIntegerTiles(mlir::RankedTensorType type, Bytes bytes,
                                   llvm::StringRef name);
 Result<Weight> quantizeIntegers(const Weight &input,
+                                mlir::RankedTensorType type,
+                                llvm::StringRef name);
+Result<Weight> quantizeElements(const Weight &input,
                                 mlir::RankedTensorType type,
                                 llvm::StringRef name);
 
@@ -56,12 +60,6 @@ Result<Weight> decodeTrellisTiles(mlir::RankedTensorType type, Bytes bytes,
                                   llvm::StringRef name);
 Result<Weight> quantizeTrellis(const Weight &input, mlir::RankedTensorType type,
                                llvm::StringRef name);
-
-/// An IntegerSteps of `format` for a rows x columns matrix, all zero.
-IntegerSteps emptySteps(IntAttr format, int64_t rows, int64_t columns);
-
-/// c − z, or 2c − (2^b − 1) for offset `half`. `zero` counts for `stored`.
-int16_t stepOf(IntAttr format, int code, int zero);
 
 } // namespace lowbit::reference
 

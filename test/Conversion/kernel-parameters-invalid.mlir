@@ -30,7 +30,7 @@ lowbit.kernel @prologue family "quantize_rows" {prologue = "softmax", columns = 
 
 // -----
 
-// expected-error @+1 {{parameter 'sum_group' of kernel 'group' of family 'quantize_rows': expected 32, 64, 128 or 512}}
+// expected-error @+1 {{parameter 'sum_group' of kernel 'group' of family 'quantize_rows': expected 16, 32, 64, 128 or 512}}
 lowbit.kernel @group family "quantize_rows" {prologue = "none", columns = 7, planes = 2, sum_group = 48, x_offset = 0, x_stride = 7}
 
 // -----

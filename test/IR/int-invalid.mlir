@@ -1,13 +1,28 @@
 // RUN: lowbit-opt %s -split-input-file -verify-diagnostics
 
 // int_c1
-// expected-error @+1 {{bits must be 2, 3, 4 or 8, got 5}}
-func.func private @int_c1(tensor<4x4xf32, #lowbit.int<5, group = 64, scale = f16, offset = half>>)
+// expected-error @+1 {{bits must be 1 to 8, got 9}}
+func.func private @int_c1(tensor<4x4xf32, #lowbit.int<9, group = 64, scale = f16, offset = half>>)
 
 // -----
 
-// expected-error @+1 {{group must be 32, 64, 128 or row, got 48}}
+// expected-error @+1 {{group must be 16, 32, 64, 128 or row (group 48)}}
 func.func private @int_c2(tensor<4x4xf32, #lowbit.int<4, group = 48, scale = f16, offset = half>>)
+
+// -----
+
+// expected-error @+1 {{group 16 goes with bits 2, 4, 6 and 8 only}}
+func.func private @int_c2_short(tensor<4x4xf32, #lowbit.int<3, group = 16, scale = f16, offset = half>>)
+
+// -----
+
+// expected-error @+1 {{bits 1 goes with offset half only}}
+func.func private @int_c5(tensor<4x4xf32, #lowbit.int<1, group = 64, scale = f16, offset = integer>>)
+
+// -----
+
+// expected-error @+1 {{scale must be f16 or f8E4M3FN}}
+func.func private @int_c3_power(tensor<4x4xf32, #lowbit.int<4, group = 32, scale = f8E8M0FNU, offset = half>>)
 
 // -----
 

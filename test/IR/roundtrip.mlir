@@ -50,3 +50,6 @@ lowbit.plan @x86_64 limits = [512, 512, 8, 64, 16] scratch = 0 {
     lowbit.call @gate_8 count "rows" items = [0, 1, 0, 0] buffers = [0] offsets = [0] bytes = [0, 32, 0, 0] access = ["r"]
   }
 }
+
+// CHECK: @element_formats(tensor<4x64xf32, #lowbit.micro<f4E2M1FN, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.micro<i8, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.levels<[-1, 0, 1], group = row, scale = f16>>)
+func.func private @element_formats(tensor<4x64xf32, #lowbit.micro<f4E2M1FN, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.micro<i8, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.levels<[-1, 0, 1], group = row, scale = f16>>)

@@ -42,6 +42,14 @@ TRELLIS = {"quantize": [
     {"lowbit-quantize": {"roles": ["down"], "format": "trellis3-fast", "solver": "viterbi"}},
     {"lowbit-quantize": {"roles": ["o"], "format": "trellis0.5", "solver": "viterbi"}},
     {"lowbit-quantize": {"format": "trellis1+1", "solver": "viterbi"}}]}
+# Small floats, levels, and the integers with several planes of digits.
+ELEMENTS = {"quantize": [
+    {"lowbit-quantize": {"roles": ["embedding", "head"], "format": "mxfp6-e2m3", "solver": "search"}},
+    {"lowbit-quantize": {"roles": ["q", "k", "v"], "format": "nvfp4", "solver": "search"}},
+    {"lowbit-quantize": {"roles": ["o"], "format": "ternary-row", "solver": "search", "activation": "i8"}},
+    {"lowbit-quantize": {"roles": ["gate", "up"], "format": "mxfp4", "solver": "nearest"}},
+    {"lowbit-quantize": {"format": "int5-g64-half", "solver": "search"}},
+    {"lowbit-set-cache": {"type": "f16"}}]}
 SHARED = ROOT.parent / "shared/models/stories260K"
 
 
@@ -117,6 +125,7 @@ def main():
             folder = pathlib.Path(temporary)
             (folder / "extra.json").write_text(json.dumps(EXTRA))
             (folder / "trellis.json").write_text(json.dumps(TRELLIS))
+            (folder / "elements.json").write_text(json.dumps(ELEMENTS))
             if name in tiny_models.MODELS:
                 (folder / "model").mkdir()
                 model, ids = write_model(name, folder / "model"), tiny_models.tokens(name)
@@ -129,7 +138,7 @@ def main():
                 continue
             (folder / "ids").write_text(" ".join(map(str, ids)))
             small = name in tiny_models.MODELS
-            others = [folder / "extra.json", folder / "trellis.json"]
+            others = [folder / "extra.json", folder / "trellis.json", folder / "elements.json"]
             recipes = ["float"] + others if small else RECIPES + others
             for recipe in recipes:
                 artifact = compare_with_reference(tally, folder, model, name, str(recipe), ids)

@@ -23,7 +23,7 @@ RECIPES = [
     ({"transform": [{"lowbit-quantize": {}}]}, 2, ["lowbit-quantize", "transform"]),
     ({"quantize": [{"cse": {}}]}, 2, ['"cse" is no pass']),
     ({"quantize": [{"lowbit-quantize": {"bits": 4}}]}, 2, ["no such option bits"]),
-    (quantize(format="int6-g64"), 2, ["int6-g64", "bits must be 2, 3, 4 or 8"]),
+    (quantize(format="int9-g64"), 2, ["int9-g64", "bits must be 1 to 8"]),
     (quantize(format="int4-g64", activation="f32"), 2, ["activation f32", "format int4-g64"]),
     (quantize(format="int4-g64", solver="given"), 2, ["solver given", "file"]),
     (quantize(format="int4-g64", solver="nearest", file="c"), 2, ['file "c"', "solver nearest"]),

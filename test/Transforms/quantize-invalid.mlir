@@ -1,6 +1,6 @@
 // Options that do not exist or do not go together are refused before the module is looked at.
 // RUN: not lowbit-opt %s --lowbit-quantize 2>&1 | FileCheck %s --check-prefix=NONE
-// RUN: not lowbit-opt %s --lowbit-quantize="format=int5-g64" 2>&1 | FileCheck %s --check-prefix=BITS
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int9-g64" 2>&1 | FileCheck %s --check-prefix=BITS
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g48" 2>&1 | FileCheck %s --check-prefix=GROUP
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64-half-stored" 2>&1 | FileCheck %s --check-prefix=TWICE
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=best" 2>&1 | FileCheck %s --check-prefix=SOLVER
@@ -22,8 +22,8 @@
 // RUN: not lowbit-opt %s --lowbit-set-cache="type=i8-g32" 2>&1 | FileCheck %s --check-prefix=CACHE-BYTES
 // RUN: not lowbit-opt %s --lowbit-verify-stage="stage=packed" 2>&1 | FileCheck %s --check-prefix=STAGE
 
-// NONE: lowbit-quantize needs a format, int{2,3,4,8}-{g32,g64,g128,row}
-// BITS: format "int5-g64" is not possible: bits must be 2, 3, 4 or 8
+// NONE: lowbit-quantize needs a format, int{1…8}-{g16,g32,g64,g128,row}
+// BITS: format "int9-g64" is not possible: bits must be 1 to 8
 // GROUP: format "int4-g48" is not possible: group must be
 // TWICE: format "int4-g64-half-stored" is not known
 // SOLVER: solver "best" is not known, must be nearest, search, gptq, viterbi or given

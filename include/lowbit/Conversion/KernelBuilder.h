@@ -125,6 +125,10 @@ public:
   Value f32ToF16(Value f);      ///< f32 → i16 lanes that hold f16, RNE
   Value bf16ToF32(Value bits);  ///< i16 lanes that hold bf16 → f32, exact
   Value e4m3ToF32(Value bytes); ///< i8 lanes, non-negative codes → f32, exact
+  Value e8m0ToF32(Value bytes); ///< i8 lanes below 0xFF → f32, 2^(code − 127)
+  /// table[index] for each of 16, 32 or 64 i8 lanes. The table has 16, 32, 48
+  /// or 64 bytes; an index beyond it gives 0.
+  Value lookUp(Value indices, llvm::ArrayRef<uint8_t> table);
 
   //===--- steps of Spec.md, section 3 ------------------------------------===//
   /// Adds the 16 lanes in the canonical order (8, 4, 2, 1).

@@ -36,11 +36,13 @@ def Lowbit_IntAttr : Lowbit_Attr<"Int", "int", [
 
     Constraints:
 
-    - (C1) `bits` is 2, 3, 4 or 8.
-    - (C2) `group` is 32, 64, 128 or `row` (one group for the whole row).
+    - (C1) `bits` is 1 to 8.
+    - (C2) `group` is 16 (2, 4, 6 and 8 bits), 32, 64, 128 or `row` (one group
+      for the whole row).
     - (C3) `scale` is `f16` or `f8E4M3FN`.
     - (C4) the tensor has two static dimensions, none of them zero, and element
       type `f32`.
+    - (C5) 1 bit goes with offset `half`.
 
     Example: `tensor<768x256xf32, #lowbit.int<2, group = 64, scale = f16, offset = half>>`
   }];
@@ -94,6 +96,62 @@ def Lowbit_TrellisAttr : Lowbit_Attr<"Trellis", "trellis", [
     /// The mask M of stream `i`.
     int getMask(size_t i) const;
   }];
+}
+
+def Lowbit_MicroAttr : Lowbit_Attr<"Micro", "micro", [
+    DeclareAttrInterfaceMethods<VerifiableTensorEncoding>,
+    DeclareAttrInterfaceMethods<Lowbit_FormatInterface>]> {
+  let summary = "small floats, one scale for each short group";
+  let description = [{
+    MXFP4, MXFP6 (E2M3), MXINT8 and NVFP4; Spec.md, section 1.4.
+
+    Constraints:
+
+    - (C1) `element` is `f4E2M1FN`, `f6E2M3FN` or `i8`.
+    - (C2) `group` and `scale` are 32 and `f8E8M0FNU`; for `f4E2M1FN` also 16
+      and `f8E4M3FN`.
+    - (C3) the tensor has two static dimensions, none of them zero, and element
+      type `f32`.
+
+    Example: `tensor<768x256xf32, #lowbit.micro<f4E2M1FN, group = 32, scale = f8E8M0FNU>>`
+  }];
+  let parameters = (ins
+    "::mlir::Type":$element,
+    "int64_t":$group,
+    "::mlir::Type":$scale);
+  let assemblyFormat = [{
+    `<` $element `,` `group` `=` custom<Group>($group) `,` `scale` `=` $scale `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
+def Lowbit_LevelsAttr : Lowbit_Attr<"Levels", "levels", [
+    DeclareAttrInterfaceMethods<VerifiableTensorEncoding>,
+    DeclareAttrInterfaceMethods<Lowbit_FormatInterface>]> {
+  let summary = "listed integers, one scale for each group of a row";
+  let description = [{
+    A code of as many bits as the list needs is the index of an integer; Spec.md,
+    section 1.5. Ternary is `[-1, 0, 1]`.
+
+    Constraints:
+
+    - (C1) `levels` are 2 to 16 ascending integers of -128 to 127, 0 among them.
+    - (C2) `group` is 16 (not for 1 or 3 bits), 32, 64, 128 or `row`.
+    - (C3) `scale` is `f16` or `f8E4M3FN`.
+    - (C4) the tensor has two static dimensions, none of them zero, and element
+      type `f32`.
+
+    Example: `tensor<768x256xf32, #lowbit.levels<[-1, 0, 1], group = 64, scale = f16>>`
+  }];
+  let parameters = (ins
+    ArrayRefParameter<"int64_t">:$levels,
+    "int64_t":$group,
+    "::mlir::Type":$scale);
+  let assemblyFormat = [{
+    `<` `[` $levels `]` `,` `group` `=` custom<Group>($group) `,`
+    `scale` `=` $scale `>`
+  }];
+  let genVerifyDecl = 1;
 }
 
 def Lowbit_LayoutAttr : Lowbit_Attr<"Layout", "layout"> {

@@ -150,6 +150,13 @@ inline uint8_t roundToE4M3(float value) {
   return static_cast<uint8_t>(sign | whole);
 }
 
+/// E8M0 to f32, exact: 2^(code − 127), code 0 a subnormal; 0xFF is NaN.
+inline float e8m0ToFloat(uint8_t code) {
+  return bitsToFloat(code == 0xFFu ? 0x7FC00000u
+                     : code == 0   ? 0x00400000u
+                                   : static_cast<uint32_t>(code) << 23);
+}
+
 } // namespace lowbit
 
 #endif // LOWBIT_NUMERICS_FLOAT_H

@@ -15,6 +15,7 @@
 
 #include "lowbit/Numerics/WeightFormat.h"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 
@@ -25,36 +26,61 @@ constexpr int64_t tileRows = 16;
 /// Tiles are padded to a multiple of this many bytes.
 constexpr int64_t tileAlignment = 64;
 
-/// Type in which the scale of a group is stored.
-enum class ScaleType : uint8_t { F16, E4M3 };
+/// Type in which the scale of a group is stored; E8M0 is a power of two.
+enum class ScaleType : uint8_t { F16, E4M3, E8M0 };
 
 /// Zero point z in w = F·s·(c − z): 2^(b−1), 2^(b−1) − ½, or stored per group.
 enum class Offset : uint8_t { Integer, Half, Stored };
 
-/// `#lowbit.int<bits, group, scale, offset>` of Spec 1.1.
-struct IntegerFormat {
-  /// Bits of a code: 2, 3, 4 or 8 (C1).
-  int bits = 4;
-  /// Columns of a group: 32, 64 or 128; 0 is `row`, one group per row (C2).
-  int64_t group = 64;
-  /// Type of the scales (C3).
-  ScaleType scale = ScaleType::F16;
-  /// Kind of zero point (C4).
-  Offset offset = Offset::Integer;
+/// What a code stands for. All but Integer are tables of integers: w = F · s ·
+/// (step · unit), Spec 1.4 and 1.5.
+enum class Element : uint8_t {
+  /// c − z.
+  Integer,
+  /// One of up to 16 listed integers, ascending.
+  Levels,
+  /// Floats of 4 and 6 bits, in units of ½ and ⅛.
+  E2M1,
+  E2M3,
+  /// c − 128 in units of 1/64.
+  Int8,
+};
 
-  /// Number of codes, 2^bits.
+/// Grouped integers and small floats: `#lowbit.int` of Spec 1.1,
+/// `#lowbit.micro` of 1.4, `#lowbit.levels` of 1.5.
+struct IntegerFormat {
+  /// Bits of a code, 1 … 8 (int_c1).
+  int bits = 4;
+  /// Columns of a group: 16 (2, 4 and 8 bits), 32, 64 or 128; 0 is `row`, one
+  /// group per row (int_c2).
+  int64_t group = 64;
+  /// Type of the scales (int_c3).
+  ScaleType scale = ScaleType::F16;
+  /// Kind of zero point (int_c4); elements other than Integer have `Integer`.
+  Offset offset = Offset::Integer;
+  Element element = Element::Integer;
+  /// Element::Levels: how many, and which.
+  int levelCount = 0;
+  std::array<int8_t, 16> levels = {};
+
+  /// Number of codes that bits can hold, 2^bits.
   int codes() const { return 1 << bits; }
+  /// Number of codes that mean something.
+  int legalCodes() const {
+    return element == Element::Levels ? levelCount : codes();
+  }
+  /// The integer of a code of an element that is no Integer.
+  int tableStep(int code) const;
+  /// What a step counts: 1, ½ for `half`, or the element's unit.
+  float unit() const;
   /// True where one f32 factor F is stored with the tensor.
   bool hasFactor() const { return scale == ScaleType::E4M3; }
   /// Bytes of one scale: 2 or 1.
   int64_t scaleSize() const { return scale == ScaleType::F16 ? 2 : 1; }
 };
 
-bool operator==(const IntegerFormat &a, const IntegerFormat &b);
-bool operator!=(const IntegerFormat &a, const IntegerFormat &b);
-
 /// Null where (C1) to (C4) hold; else a sentence that names the field and its
-/// limit, for example "bits must be 2, 3, 4 or 8".
+/// limit, for example "bits must be 1 to 8".
 const char *whyInvalid(const IntegerFormat &format);
 
 /// Columns of a full group of `format` in rows of `columns` columns, and groups
@@ -111,10 +137,13 @@ struct TileGeometry {
   GroupPlace group(int64_t index) const;
 };
 
-/// Columns and bytes of a block of codes of `bits` bits: (16, 64), (32, 192),
-/// (8, 64), (4, 64) for 2, 3, 4, 8.
+/// Columns and bytes of a block of codes of `bits` bits: all planes of digits
+/// (of 4, 2 and 1 bits, or of 8) of 32 columns or as many as a vector holds.
 int64_t blockColumns(int bits);
 int64_t blockBytes(int bits);
+
+/// Bits of a code of `count` levels.
+int levelBits(int count);
 
 /// Geometry of an N × K tensor. No value where the format is invalid, rows or
 /// columns are below 1, or a size exceeds int64_t.

@@ -49,6 +49,10 @@ struct IntegerTile {
   float zero(int64_t row, int64_t group) const;
 };
 
+/// Whether these bits are a scale: a number that is not NaN, infinite or
+/// signed.
+bool isScale(ScaleType type, uint16_t bits);
+
 /// Value of the stored scale `bits`.
 float scaleValue(ScaleType type, uint16_t bits);
 

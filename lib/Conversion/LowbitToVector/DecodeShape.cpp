@@ -33,11 +33,12 @@ int64_t CodeStep::largestIndex() const {
 
 DigitShape::DigitShape(int bits) : bits(bits) {
   blockColumns = lowbit::blockColumns(bits);
-  if (bits == 3)
-    planes = {{/*bits=*/2, /*vectors=*/2, /*weightLog2=*/1},
-              {/*bits=*/1, /*vectors=*/1, /*weightLog2=*/0}};
-  else
-    planes = {{bits, /*vectors=*/1, /*weightLog2=*/0}};
+  int rest = bits;
+  for (int width : {8, 4, 2, 1})
+    if (rest >= width) {
+      rest -= width;
+      planes.push_back({width, int(blockColumns * width / 32), rest});
+    }
   assert(vectors() * 64 == lowbit::blockBytes(bits) &&
          "the planes are the block");
 }
@@ -132,7 +133,7 @@ Value DigitShape::row(KernelBuilder &k, Value codes, Value lane, Value pair,
   start = k.element(start, lane, 4);
   Type i32 = k.getBuilder().getI32Type();
   Value code;
-  int64_t planeVector = 0;
+  int64_t planeVector = 0; // first vector of the plane in a block
   for (const DigitPlane &plane : planes) {
     // Columns 4j + b of a word lie in byte b, at digit j.
     int64_t perWord = 32 / plane.bits;
@@ -158,7 +159,59 @@ Value DigitShape::row(KernelBuilder &k, Value codes, Value lane, Value pair,
   return code;
 }
 
+//===----------------------------------------------------------------------===//
+// Tables
+//===----------------------------------------------------------------------===//
+
+TableShape::TableShape(int bits, SmallVector<uint8_t> entries)
+    : DigitShape(bits), table(std::move(entries)) {
+  assert(bits <= 6 && table.size() <= (size_t(1) << bits));
+  table.resize((table.size() + 15) / 16 * 16, table.back());
+}
+
+int64_t TableShape::largest() const { return *llvm::max_element(table); }
+
+SmallVector<CodeStep> TableShape::steps(StepCut) const {
+  return DigitShape::steps(StepCut::Whole);
+}
+
+int64_t TableShape::largestByte(const CodeStep &) const { return largest(); }
+
+Value TableShape::emit(KernelBuilder &k, const CodeStep &step,
+                       BlockWords &words) const {
+  Value index = DigitShape::emit(k, step, words);
+  VectorType bytes =
+      k.vectorType(k.getBuilder().getI8Type(), words.vectorBytes());
+  return k.bitcast(k.lookUp(k.bitcast(index, bytes), table), index.getType());
+}
+
+Value TableShape::row(KernelBuilder &k, Value codes, Value lane, Value pair,
+                      int64_t first, int64_t lanes) const {
+  Value index = DigitShape::row(k, codes, lane, pair, first, lanes);
+  Value bytes = k.truncate(index, k.getBuilder().getI8Type());
+  return k.extend(k.lookUp(bytes, table), k.getBuilder().getI32Type(),
+                  /*isSigned=*/false);
+}
+
+int lowbit::smallestStep(const IntegerFormat &format) {
+  int smallest = 0;
+  for (int code = 0; code < format.legalCodes(); ++code)
+    smallest = std::min(smallest, format.tableStep(code));
+  return smallest;
+}
+
 std::shared_ptr<const DecodeShape>
 lowbit::makeDecodeShape(const IntegerFormat &format) {
-  return std::make_shared<DigitShape>(format.bits);
+  if (format.element == Element::Integer)
+    return std::make_shared<DigitShape>(format.bits);
+  SmallVector<uint8_t> table;
+  bool isIndex = true;
+  int smallest = smallestStep(format);
+  for (int code = 0; code < format.legalCodes(); ++code) {
+    table.push_back(static_cast<uint8_t>(format.tableStep(code) - smallest));
+    isIndex &= table.back() == code;
+  }
+  if (isIndex)
+    return std::make_shared<DigitShape>(format.bits);
+  return std::make_shared<TableShape>(format.bits, std::move(table));
 }

@@ -143,8 +143,30 @@ private:
   llvm::SmallVector<DigitPlane, 4> planes;
 };
 
-/// The shape that serves a format.
+/// The shape `table`: the code of a DigitShape of up to 6 bits is an index.
+class TableShape final : public DigitShape {
+public:
+  /// `table` has 2^bits entries u, or fewer: then no code is beyond them.
+  TableShape(int bits, llvm::SmallVector<uint8_t> table);
+
+  int64_t largest() const override;
+  llvm::SmallVector<CodeStep> steps(StepCut cut) const override;
+  int64_t largestByte(const CodeStep &step) const override;
+  Value emit(KernelBuilder &k, const CodeStep &step,
+             BlockWords &words) const override;
+  Value row(KernelBuilder &k, Value codes, Value lane, Value pair,
+            int64_t first, int64_t lanes) const override;
+
+private:
+  llvm::SmallVector<uint8_t> table;
+};
+
+/// The shape that serves a format. Its bytes are u = step − smallest step of
+/// the element, or the code where the format is of plain integers.
 std::shared_ptr<const DecodeShape> makeDecodeShape(const IntegerFormat &format);
+
+/// Smallest step of an element that is no Integer; at most 0.
+int smallestStep(const IntegerFormat &format);
 
 } // namespace lowbit
 

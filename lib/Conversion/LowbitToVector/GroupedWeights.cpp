@@ -17,6 +17,11 @@ describeIntegers(const IntegerFormat *integers, int64_t rows, int64_t columns) {
   weights.group = integers->group;
   weights.scale = integers->scale;
   weights.hasFactor = integers->hasFactor();
+  weights.unit = integers->unit();
+  if (integers->element != Element::Integer) {
+    weights.zero = -smallestStep(*integers);
+    return weights;
+  }
   switch (integers->offset) {
   case Offset::Integer:
     weights.zero = 1 << (integers->bits - 1);
@@ -24,7 +29,6 @@ describeIntegers(const IntegerFormat *integers, int64_t rows, int64_t columns) {
   case Offset::Half:
     weights.multiplier = 2;
     weights.zero = (1 << integers->bits) - 1;
-    weights.unit = 0.5f;
     break;
   case Offset::Stored:
     weights.zeroBits = integers->bits;
@@ -53,7 +57,8 @@ Value GroupedWeights::scales(KernelBuilder &k, Value pointer) const {
   OpBuilder &builder = k.getBuilder();
   if (scale == ScaleType::F16)
     return k.f16ToF32(k.load(k.vectorType(builder.getI16Type()), pointer));
-  return k.e4m3ToF32(k.load(k.vectorType(builder.getI8Type()), pointer));
+  Value codes = k.load(k.vectorType(builder.getI8Type()), pointer);
+  return scale == ScaleType::E8M0 ? k.e8m0ToF32(codes) : k.e4m3ToF32(codes);
 }
 
 Value GroupedWeights::scaleOf(KernelBuilder &k, Value pointer,
@@ -62,7 +67,8 @@ Value GroupedWeights::scaleOf(KernelBuilder &k, Value pointer,
   if (scale == ScaleType::F16)
     return k.f16ToF32(
         k.load(builder.getI16Type(), k.element(pointer, lane, 2)));
-  return k.e4m3ToF32(k.load(builder.getI8Type(), k.offset(pointer, lane)));
+  Value code = k.load(builder.getI8Type(), k.offset(pointer, lane));
+  return scale == ScaleType::E8M0 ? k.e8m0ToF32(code) : k.e4m3ToF32(code);
 }
 
 Value GroupedWeights::zeros(KernelBuilder &k, Value pointer) const {

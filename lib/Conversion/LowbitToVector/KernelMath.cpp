@@ -304,6 +304,92 @@ Value KernelBuilder::e4m3ToF32(Value bytes) {
   return select(isNormal, normal, subnormal);
 }
 
+Value KernelBuilder::e8m0ToF32(Value bytes) {
+  Type f32 = withElement(bytes.getType(), builder.getF32Type());
+  Value wide = extend(bytes, builder.getI32Type(), /*isSigned=*/false);
+  Value normal = shl(wide, 23);
+  // 2^-127 is a subnormal.
+  Value least = i32(0x00400000), zeroCode = zero(wide.getType());
+  if (isa<VectorType>(wide.getType()))
+    least = splat(least, cast<VectorType>(wide.getType()).getDimSize(0));
+  Value isLeast = compare(arith::CmpIPredicate::eq, wide, zeroCode);
+  return bitcast(select(isLeast, least, normal), f32);
+}
+
+//===----------------------------------------------------------------------===//
+// Tables of bytes
+//===----------------------------------------------------------------------===//
+
+/// The instruction that looks 16-byte pieces up, and how many bytes it takes.
+/// On x86 bit 7 of an index gives 0 and bits 4 to 6 are ignored; `tbl` gives 0
+/// for all indices above 15.
+static std::pair<StringRef, int64_t> lookUpInstruction(const TargetInfo &target,
+                                                       int64_t lanes) {
+  if (!target.triple.starts_with("x86_64"))
+    return {"llvm.aarch64.neon.tbl1.v16i8", 16};
+  if (lanes >= 64 && target.features.contains("+avx512bw"))
+    return {"llvm.x86.avx512.pshuf.b.512", 64};
+  if (lanes >= 32 && target.features.contains("+avx2"))
+    return {"llvm.x86.avx2.pshuf.b", 32};
+  return {"llvm.x86.ssse3.pshuf.b.128", 16};
+}
+
+/// table[index & 15] of up to 64 lanes, 0 where the instruction says so.
+static Value lookUpPieces(KernelBuilder &k, Value indices,
+                          ArrayRef<uint8_t> table) {
+  OpBuilder &builder = k.getBuilder();
+  int64_t lanes = cast<VectorType>(indices.getType()).getDimSize(0);
+  auto [name, width] = lookUpInstruction(k.getTarget(), lanes);
+  SmallVector<int8_t> entries;
+  for (int64_t i = 0; i < width; ++i)
+    entries.push_back(static_cast<int8_t>(table[i % 16]));
+  Value constant = k.constant(entries);
+  Value result;
+  for (int64_t at = 0; at < lanes; at += width) {
+    Value piece = indices;
+    if (width < lanes)
+      piece = vector::ExtractStridedSliceOp::create(
+          builder, k.getLoc(), indices, ArrayRef<int64_t>{at},
+          ArrayRef<int64_t>{width}, ArrayRef<int64_t>{1});
+    Value found = LLVM::CallIntrinsicOp::create(
+                      builder, k.getLoc(), constant.getType(),
+                      builder.getStringAttr(name), ValueRange{constant, piece})
+                      .getResult(0);
+    if (width == lanes)
+      return found;
+    if (!result)
+      result = k.zero(indices.getType());
+    result = vector::InsertStridedSliceOp::create(builder, k.getLoc(), found,
+                                                  result, ArrayRef<int64_t>{at},
+                                                  ArrayRef<int64_t>{1});
+  }
+  return result;
+}
+
+Value KernelBuilder::lookUp(Value indices, ArrayRef<uint8_t> table) {
+  assert(table.size() % 16 == 0 && !table.empty() && table.size() <= 64);
+  if (table.size() == 16)
+    return lookUpPieces(*this, indices, table);
+  int64_t lanes = cast<VectorType>(indices.getType()).getDimSize(0);
+  auto everywhere = [&](int value) {
+    SmallVector<int8_t> bytes(lanes, static_cast<int8_t>(value));
+    return constant(bytes);
+  };
+  // Each 16 entries see the other indices as beyond them: on x86 adding 0x70
+  // puts those of 16 and more (up to 63) at 0x80 and above.
+  bool isX86 = target.triple.starts_with("x86_64");
+  Value result;
+  for (size_t part = 0; part < table.size() / 16; ++part) {
+    Value index = arith::XOrIOp::create(builder, location, indices,
+                                        everywhere(int(part) * 16));
+    if (isX86)
+      index = add(index, everywhere(0x70));
+    Value found = lookUpPieces(*this, index, table.slice(part * 16, 16));
+    result = result ? ori(result, found) : found;
+  }
+  return result;
+}
+
 //===----------------------------------------------------------------------===//
 // Steps of Spec.md, section 3
 //===----------------------------------------------------------------------===//

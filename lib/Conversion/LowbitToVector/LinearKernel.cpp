@@ -105,8 +105,11 @@ int64_t LinearKernel::sumColumns() const {
 
 bool LinearKernel::combinesPlanes() const {
   constexpr int64_t maxActivation = 32639;
-  return planes == 2 &&
-         sumColumns() * weights.shape->largest() * maxActivation <= INT32_MAX;
+  int64_t largest = weights.shape->largest();
+  // Small digits may stay at their bit (StepCut::Small), up to 4 times as
+  // large.
+  int64_t limit = largest <= 63 ? INT32_MAX / 4 : INT32_MAX;
+  return planes == 2 && sumColumns() * largest * maxActivation <= limit;
 }
 
 //===----------------------------------------------------------------------===//

@@ -23,8 +23,8 @@ namespace {
 
 /// Places in scratch, in bytes, for `tiles` tiles.
 struct PanelScratch {
-  /// A slab has at most 16 groups (of 32 columns).
-  static constexpr int64_t maxGroups = slabColumns / 32;
+  /// A slab has at most 32 groups (of 16 columns).
+  static constexpr int64_t maxGroups = slabColumns / 16;
   static constexpr int64_t groupsBytes = maxGroups * 64;
 
   /// [tile][token] f32x16.

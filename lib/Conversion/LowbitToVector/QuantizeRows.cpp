@@ -29,8 +29,8 @@ public:
         sumGroup(parameters.integer("sum_group", 1)),
         source(parameters.string("prologue"), columns, parameters) {
     if (!parameters.failed() &&
-        !llvm::is_contained({32, 64, 128, 512}, sumGroup))
-      parameters.report("sum_group", "expected 32, 64, 128 or 512");
+        !llvm::is_contained({16, 32, 64, 128, 512}, sumGroup))
+      parameters.report("sum_group", "expected 16, 32, 64, 128 or 512");
   }
 
   void emit(KernelBuilder &k, const KernelArguments &arguments);

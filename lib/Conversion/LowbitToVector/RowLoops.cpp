@@ -105,6 +105,21 @@ Value lowbit::unpackLanes(KernelBuilder &k, Value pointer, int bits) {
   if (bits == 8)
     return k.extend(k.load(k.vectorType(builder.getI8Type()), pointer),
                     builder.getI32Type(), /*isSigned=*/false);
+  if (bits > 4) {
+    // Four lanes are b/2 bytes: lanes 4i … 4i + 3 lie in the word that holds
+    // their first bit in its first byte.
+    SmallVector<int32_t> shifts;
+    Value words = k.zero(k.i32x16());
+    for (int lane = 0; lane < vectorLanes; ++lane) {
+      int first = lane / 4 * 4 * bits;
+      shifts.push_back(first % 8 + lane % 4 * bits);
+      Value word = k.load(builder.getI32Type(), k.offset(pointer, first / 8));
+      words = vector::InsertOp::create(builder, k.getLoc(), word, words, lane);
+    }
+    Value moved =
+        arith::ShRUIOp::create(builder, k.getLoc(), words, k.constant(shifts));
+    return k.andi(moved, k.splat(k.i32((1 << bits) - 1)));
+  }
   int lanesPerWord = bits <= 2 ? 16 : 8;
   Value word = k.splat(k.load(builder.getI32Type(), pointer));
   if (lanesPerWord == 8) {

@@ -24,6 +24,18 @@ struct Table {
   std::string offset; ///< or the float type
 
   int64_t groupColumns() const { return group ? group : columns; }
+  bool isE8M0() const { return offset == "mxfp4" || offset == "mxfp6"; }
+  /// Value of a small float's code (Spec.md, 1.4).
+  float elementOf(int code) const {
+    int mantissaBits = bits == 4 ? 1 : 3;
+    int magnitude = code % (1 << (bits - 1));
+    int exponent = magnitude >> mantissaBits;
+    float fraction =
+        float(magnitude % (1 << mantissaBits)) / float(1 << mantissaBits);
+    float value =
+        exponent == 0 ? fraction : std::ldexp(1 + fraction, exponent - 1);
+    return code >> (bits - 1) ? -value : value;
+  }
   std::string name() const {
     return formatv("e{0}_{1}_{2}_{3}_{4}_{5}", rows, columns, bits, group,
                    e4m3 ? "e4m3" : "f16", offset)
@@ -32,6 +44,21 @@ struct Table {
   std::string type() const {
     if (bits == 0)
       return formatv("tensor<{0}x{1}x{2}>", rows, columns, offset).str();
+    if (offset == "mxfp4")
+      return formatv("tensor<{0}x{1}xf32, #lowbit.micro<f4E2M1FN, group = 32, "
+                     "scale = f8E8M0FNU>>",
+                     rows, columns)
+          .str();
+    if (offset == "mxfp6")
+      return formatv("tensor<{0}x{1}xf32, #lowbit.micro<f6E2M3FN, group = 32, "
+                     "scale = f8E8M0FNU>>",
+                     rows, columns)
+          .str();
+    if (offset == "nvfp4")
+      return formatv("tensor<{0}x{1}xf32, #lowbit.micro<f4E2M1FN, group = 16, "
+                     "scale = f8E4M3FN>>",
+                     rows, columns)
+          .str();
     return formatv("tensor<{0}x{1}xf32, #lowbit.int<{2}, group = {3}, scale = "
                    "{4}, offset = {5}>>",
                    rows, columns, bits, group ? std::to_string(group) : "row",
@@ -50,28 +77,26 @@ struct Packed {
 
 /// Columns and bytes of a block of codes.
 static int64_t blockColumnsOf(int bits) {
-  return bits == 2 ? 16 : bits == 3 ? 32 : bits == 4 ? 8 : 4;
+  return bits == 8 ? 4 : bits % 2 ? 32 : bits == 4 ? 8 : 16;
 }
-static int64_t blockBytesOf(int bits) { return bits == 3 ? 192 : 64; }
+static int64_t blockBytesOf(int bits) {
+  return 2 * blockColumnsOf(bits) * bits;
+}
 
 /// Writes the code of (row r, column k of a group) into the group's codes.
 static void putCode(uint8_t *codes, int bits, int64_t r, int64_t k, int c) {
   uint8_t *block =
       codes + k / blockColumnsOf(bits) * blockBytesOf(bits) + 4 * r;
   int64_t i = k % blockColumnsOf(bits); // column in the block
-  switch (bits) {
-  case 2:
-    block[i % 4] |= uint8_t(c << (2 * (i / 4)));
-    return;
-  case 4:
-    block[i % 4] |= uint8_t(c << (4 * (i / 4)));
-    return;
-  case 8:
-    block[i] = uint8_t(c);
-    return;
-  default:
-    block[64 * (i / 16) + i % 4] |= uint8_t((c >> 1) << (2 * (i % 16 / 4)));
-    block[128 + i % 4] |= uint8_t((c & 1) << (i / 4));
+  int rest = bits;
+  for (int width : {8, 4, 2, 1}) {
+    if (width > rest)
+      continue;
+    rest -= width;
+    int64_t perVector = 32 / width;
+    block[64 * (i / perVector) + i % 4] |= uint8_t(
+        (c >> rest & ((1 << width) - 1)) << (width * (i % perVector / 4)));
+    block += 64 * (blockColumnsOf(bits) / perVector);
   }
 }
 
@@ -83,7 +108,7 @@ static Packed packIntegers(const Table &t) {
   std::mt19937_64 random(uint64_t(t.columns * 16 + t.bits));
   float factor = t.e4m3 ? 0.37f : 1.0f;
   int64_t groups = (t.columns + t.groupColumns() - 1) / t.groupColumns();
-  int64_t scaleBytes = t.e4m3 ? 16 : 32;
+  int64_t scaleBytes = t.e4m3 || t.isE8M0() ? 16 : 32;
   int64_t zeroBytes = t.offset == "stored" ? 2 * t.bits : 0;
   Packed packed;
   packed.values.resize(t.rows * t.columns);
@@ -100,7 +125,10 @@ static Packed packIntegers(const Table &t) {
       uint8_t *zeros = scales + scaleBytes;
       for (int64_t r = 0; r < 16 && tile * 16 + r < t.rows; ++r) {
         float s;
-        if (t.e4m3) {
+        if (t.isE8M0()) {
+          scales[r] = uint8_t(random() % 8 ? 90 + random() % 80 : 0);
+          s = std::ldexp(1.0f, scales[r] - 127);
+        } else if (t.e4m3) {
           // Row by row, so that a large table has all that there are.
           scales[r] = uint8_t(((tile * 16 + r) * groups + g) % 0x7F);
           s = e4m3ToFloat(scales[r]);
@@ -123,6 +151,8 @@ static Packed packIntegers(const Table &t) {
           int c = int(random() % range);
           putCode(part.data(), t.bits, r, k, c);
           float value = (float(c) - z) * s;
+          if (t.isE8M0() || t.offset == "nvfp4")
+            value = (t.elementOf(c) + 0.0f) * s; // one zero
           if (t.e4m3)
             value = value * factor;
           packed.values[(tile * 16 + r) * t.columns + first + k] = value;
@@ -168,6 +198,15 @@ static std::vector<Table> tables() {
       result.push_back({37, columns, 0, 0, false, type});
   const char *offsets[] = {"integer", "half", "stored"};
   size_t next = 0;
+  for (int64_t columns : {1, 31, 32, 47, 64, 172, 257}) {
+    result.push_back({37, columns, 4, 32, false, "mxfp4"});
+    result.push_back({37, columns, 6, 32, false, "mxfp6"});
+    result.push_back({37, columns, 4, 16, true, "nvfp4"});
+    result.push_back({37, columns, 1, 64, false, "half"});
+    for (int bits : {5, 6, 7})
+      result.push_back(
+          {37, columns, bits, 64, bits % 2 == 0, offsets[bits - 5]});
+  }
   for (int bits : {2, 3, 4, 8})
     for (int64_t group : {32, 64, 128, 0})
       for (int64_t columns : {1, 31, 32, 47, 64, 172, 200, 256, 257})

@@ -250,20 +250,25 @@ TEST_P(IntegerLinear, EqualsNaiveLoops) {
   uint64_t seed = baseSeed() * 1000003 + bits * 1009 + bucket * 31 + planes;
   Choices choices(seed);
   std::vector<LinearCase> cases;
-  for (int64_t group : {0, 32, 64, 128}) {
+  // Groups of 16 where blocks are as short; one of the others by chance.
+  bool isShort = blockColumns(bits) <= 16;
+  for (int64_t group : {int64_t(0), choices.pick({32, 64, 128}),
+                        isShort ? int64_t(16) : int64_t(64)}) {
     LinearCase c;
     c.bits = bits;
     c.bucket = bucket;
     c.planes = planes;
     c.group = group;
     choices.complete(c);
+    if (bits == 1)
+      c.offset = 1;
     cases.push_back(c);
   }
   check(cases, seed);
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, IntegerLinear,
-                         testing::Combine(testing::Values(2, 3, 4, 8),
+                         testing::Combine(testing::Range(1, 9),
                                           testing::Values<int64_t>(1, 16, 32),
                                           testing::Values(1, 2)));
 
@@ -297,6 +302,44 @@ INSTANTIATE_TEST_SUITE_P(Buckets, TrellisLinear,
                          testing::Combine(testing::Values<int64_t>(1, 16, 32),
                                           testing::Values(1, 2)));
 
+class TableLinear
+    : public testing::TestWithParam<std::tuple<LinearTable, int64_t>> {};
+
+TEST_P(TableLinear, EqualsNaiveLoops) {
+  auto [table, bucket] = GetParam();
+  uint64_t seed = baseSeed() * 15485863 + int(table) * 1009 + bucket * 31;
+  Choices choices(seed);
+  std::vector<LinearCase> cases;
+  for (int planes : {1, 2}) {
+    LinearCase c;
+    c.table = table;
+    c.bucket = bucket;
+    c.planes = planes;
+    choices.complete(c);
+    c.offset = 0;
+    c.group = choices.pick({0, 32, 64, 128});
+    bool isLevels =
+        table == LinearTable::Ternary || table == LinearTable::Levels;
+    if (!isLevels) {
+      c.e4m3 = table == LinearTable::Nvfp4;
+      c.group = c.e4m3 ? 16 : 32;
+    }
+    c.bits = table == LinearTable::Mxfp6     ? 6
+             : table == LinearTable::Mxint8  ? 8
+             : table == LinearTable::Ternary ? 2
+                                             : 4;
+    cases.push_back(c);
+  }
+  check(cases, seed);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Formats, TableLinear,
+    testing::Combine(testing::Values(LinearTable::Mxfp4, LinearTable::Nvfp4,
+                                     LinearTable::Mxfp6, LinearTable::Mxint8,
+                                     LinearTable::Ternary, LinearTable::Levels),
+                     testing::Values<int64_t>(1, 16, 32)));
+
 class FloatLinear
     : public testing::TestWithParam<std::tuple<LinearWeights, int64_t>> {};
 
@@ -323,7 +366,7 @@ INSTANTIATE_TEST_SUITE_P(Types, FloatLinear,
 /// largest activations, on each side of every bound that is tracked.
 TEST(LinearKernel, HoldsTheLargestSums) {
   std::vector<LinearCase> cases;
-  for (int bits : {2, 3, 4, 8})
+  for (int bits : {2, 3, 4, 5, 6, 7, 8})
     for (int64_t group : {0, 128})
       for (int64_t bucket : {1, 32}) {
         LinearCase c;

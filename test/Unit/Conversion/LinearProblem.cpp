@@ -12,22 +12,96 @@ using namespace lowbit::test;
 
 static int64_t roundUp(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
 
-std::string LinearCase::text(const std::string &name) const {
+/// The listed levels of LinearTable::Levels.
+static constexpr int testLevels[] = {-127, -80, -3, 0, 1, 2, 50, 100, 101, 127};
+
+/// Step of each code of a table.
+static std::vector<int> stepsOf(LinearTable table) {
+  std::vector<int> steps;
+  switch (table) {
+  case LinearTable::None:
+    break;
+  case LinearTable::Mxfp4:
+  case LinearTable::Nvfp4:
+    steps = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+    break;
+  case LinearTable::Mxfp6:
+    for (int sign : {1, -1})
+      for (int magnitude = 0; magnitude < 32; ++magnitude) {
+        int exponent = magnitude / 8, mantissa = magnitude % 8;
+        steps.push_back(sign * (exponent == 0
+                                    ? mantissa
+                                    : (8 + mantissa) << (exponent - 1)));
+      }
+    break;
+  case LinearTable::Mxint8:
+    for (int code = 0; code < 256; ++code)
+      steps.push_back(code - 128);
+    break;
+  case LinearTable::Ternary:
+    steps = {-1, 0, 1};
+    break;
+  case LinearTable::Levels:
+    steps.assign(std::begin(testLevels), std::end(testLevels));
+    break;
+  }
+  return steps;
+}
+
+float LinearCase::unit() const {
+  switch (table) {
+  case LinearTable::Mxfp4:
+  case LinearTable::Nvfp4:
+    return 0.5f;
+  case LinearTable::Mxfp6:
+    return 0.125f;
+  case LinearTable::Mxint8:
+    return 1.0f / 64;
+  case LinearTable::None:
+    return offset == 1 ? 0.5f : 1.0f;
+  default:
+    return 1.0f;
+  }
+}
+
+std::string LinearCase::format() const {
   static const char *const offsets[] = {"integer", "half", "stored"};
+  std::string rest =
+      "group = " + (group ? std::to_string(group) : std::string("row")) +
+      ", scale = " +
+      (isE8M0() ? "f8E8M0FNU"
+       : e4m3   ? "f8E4M3FN"
+                : "f16");
+  switch (table) {
+  case LinearTable::None:
+    return "#lowbit.int<" + std::to_string(bits) + ", " + rest +
+           ", offset = " + offsets[offset] + ">";
+  case LinearTable::Ternary:
+    return "#lowbit.levels<[-1, 0, 1], " + rest + ">";
+  case LinearTable::Levels: {
+    std::string list;
+    for (int level : testLevels)
+      list += (list.empty() ? "" : ", ") + std::to_string(level);
+    return "#lowbit.levels<[" + list + "], " + rest + ">";
+  }
+  default:
+    return std::string("#lowbit.micro<") +
+           (table == LinearTable::Mxfp6    ? "f6E2M3FN"
+            : table == LinearTable::Mxint8 ? "i8"
+                                           : "f4E2M1FN") +
+           ", " + rest + ">";
+  }
+}
+
+std::string LinearCase::text(const std::string &name) const {
   static const char *const types[] = {"f32", "f32", "f16", "bf16", "f32"};
   std::string out;
   llvm::raw_string_ostream os(out);
   os << "lowbit.kernel @" << name << " family \"linear\" {type = tensor<"
      << outputs << "x" << inputs << "x" << types[int(weights)];
   if (weights == LinearWeights::Integer) {
-    os << ", #lowbit.int<" << bits << ", group = ";
-    if (group)
-      os << group;
-    else
-      os << "row";
-    os << ", scale = " << (e4m3 ? "f8E4M3FN" : "f16")
-       << ", offset = " << offsets[offset]
-       << ">>, activation = " << (planes == 2 ? "i16" : "i8");
+    os << ", " << format()
+       << ">, activation = " << (planes == 2 ? "i16" : "i8");
   } else if (weights == LinearWeights::Trellis) {
     os << ", #lowbit.trellis<streams = [";
     llvm::interleaveComma(streams, os);
@@ -65,8 +139,8 @@ LinearProblem::LinearProblem(const LinearCase &c, uint64_t seed)
 void LinearProblem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
   int64_t first = group * c.groupColumns();
   int64_t columns = std::min(c.groupColumns(), c.inputs - first);
-  int64_t block = c.bits == 3 ? 32 : 32 / c.bits;
-  int64_t blockBytes = c.bits == 3 ? 192 : 64;
+  int64_t block = blockColumns(c.bits);
+  int64_t blockBytes = block * 2 * c.bits;
   for (int64_t r = 0; r < 16; ++r) {
     int64_t n = tile * 16 + r;
     if (n >= c.outputs)
@@ -75,28 +149,36 @@ void LinearProblem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
       int code = codes[n * c.inputs + first + k];
       uint8_t *b = at + k / block * blockBytes + r * 4 + k % 4;
       int64_t in = k % block;
-      if (c.bits == 3) {
-        b[in / 16 * 64] |= code >> 1 << 2 * (in % 16 / 4);
-        b[128] |= (code & 1) << in / 4;
-      } else {
-        *b |= code << c.bits * (in / 4);
+      int rest = c.bits;
+      for (int width : {8, 4, 2, 1}) {
+        if (width > rest)
+          continue;
+        rest -= width;
+        int64_t perVector = 32 / width;
+        int digit = code >> rest & ((1 << width) - 1);
+        b[in / perVector * 64] |= digit << width * (in % perVector / 4);
+        b += block / perVector * 64;
       }
     }
   }
   at += (columns + block - 1) / block * blockBytes;
-  int64_t scaleBytes = c.e4m3 ? 1 : 2;
+  int64_t scaleBytes = c.scaleBytes();
   for (int64_t r = 0; r < 16; ++r) {
     int64_t n = tile * 16 + r;
     if (n >= c.outputs)
       continue;
     uint16_t bits = 0;
     if (random(0, 15) != 0)
-      bits = c.e4m3 ? random(0, 0x7E) : random(0, 0x47FF);
+      bits = c.isE8M0() ? random(90, 150)
+             : c.e4m3   ? random(0, 0x7E)
+                        : random(0, 0x47FF);
     if (c.everyScale)
       bits = (n * c.groups() + group) % 0x7F;
     std::memcpy(at + r * scaleBytes, &bits, scaleBytes);
     int64_t i = n * c.groups() + group;
-    groupScales[i] = c.e4m3 ? e4m3ToFloat(bits) : f16ToFloat(bits);
+    groupScales[i] = c.isE8M0() ? std::ldexp(1.0f, bits - 127)
+                     : c.e4m3   ? e4m3ToFloat(bits)
+                                : f16ToFloat(bits);
     if (c.offset == 2)
       for (int bit = 0; bit < c.bits; ++bit) {
         int64_t place = r * c.bits + bit;
@@ -107,6 +189,8 @@ void LinearProblem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
 
 void LinearProblem::makeInteger() {
   int maxCode = (1 << c.bits) - 1;
+  if (c.table != LinearTable::None)
+    maxCode = int(stepsOf(c.table).size()) - 1;
   codes.resize(c.outputs * c.inputs);
   for (int &code : codes)
     code = c.extreme ? maxCode : int(random(0, maxCode));
@@ -114,9 +198,9 @@ void LinearProblem::makeInteger() {
   for (int &zero : zeros)
     zero = c.extreme ? 0 : int(random(0, maxCode));
   groupScales.resize(c.outputs * c.groups());
-  int64_t block = c.bits == 3 ? 32 : 32 / c.bits;
-  int64_t blockBytes = c.bits == 3 ? 192 : 64;
-  int64_t extra = (c.e4m3 ? 16 : 32) + (c.offset == 2 ? 2 * c.bits : 0);
+  int64_t block = blockColumns(c.bits);
+  int64_t blockBytes = block * 2 * c.bits;
+  int64_t extra = 16 * c.scaleBytes() + (c.offset == 2 ? 2 * c.bits : 0);
   auto bytes = [&](int64_t columns) {
     return roundUp(columns, block) / block * blockBytes + extra;
   };
@@ -287,6 +371,7 @@ std::vector<const void *> LinearProblem::arguments(float *y) const {
 float LinearProblem::dotInteger(int64_t token, int64_t n) const {
   float total = 0;
   float s = 0;
+  std::vector<int> table = stepsOf(c.table);
   for (int64_t slab = 0; slab < c.inputs; slab += 512) {
     float partial = 0;
     int64_t slabEnd = std::min(slab + 512, c.inputs);
@@ -297,7 +382,8 @@ float LinearProblem::dotInteger(int64_t token, int64_t n) const {
       int64_t exact[2] = {0, 0};
       for (; k < end; ++k) {
         int code = codes[n * c.inputs + k];
-        int w = c.offset == 0   ? code - (1 << (c.bits - 1))
+        int w = !table.empty()  ? table[code]
+                : c.offset == 0 ? code - (1 << (c.bits - 1))
                 : c.offset == 1 ? 2 * code - ((1 << c.bits) - 1)
                                 : code - zeros[n * c.groups() + group];
         int value = q[token * c.inputs + k];
@@ -312,7 +398,7 @@ float LinearProblem::dotInteger(int64_t token, int64_t n) const {
     }
     total = total + partial;
   }
-  float a = (*scales)[token] * (c.offset == 1 ? factor / 2 : factor);
+  float a = (*scales)[token] * (factor * c.unit());
   return c.group ? total * a : (total * s) * a;
 }
 

@@ -15,10 +15,19 @@ namespace lowbit::test {
 /// What the weights of a linear are.
 enum class LinearWeights { Integer, F32, F16, BF16, Trellis };
 
+/// Codes that are no plain integers (Spec.md, 1.4 and 1.5).
+enum class LinearTable { None, Mxfp4, Nvfp4, Mxfp6, Mxint8, Ternary, Levels };
+
+/// Columns of a block of codes (Spec.md, section 2).
+inline int64_t blockColumns(int bits) {
+  return bits == 8 ? 4 : bits % 2 ? 32 : bits == 4 ? 8 : 16;
+}
+
 /// One linear to test.
 struct LinearCase {
   LinearWeights weights = LinearWeights::Integer;
   int bits = 4;
+  LinearTable table = LinearTable::None;
   int64_t group = 64; // 0: row
   bool e4m3 = false;
   int offset = 0; // integer, half, stored
@@ -35,6 +44,15 @@ struct LinearCase {
   int64_t xOffset = 0, xStride = 0, yStride = 0;
 
   std::string text(const std::string &name) const;
+  /// The attribute of an integer weight.
+  std::string format() const;
+  bool isE8M0() const {
+    return table == LinearTable::Mxfp4 || table == LinearTable::Mxfp6 ||
+           table == LinearTable::Mxint8;
+  }
+  int64_t scaleBytes() const { return e4m3 || isE8M0() ? 1 : 2; }
+  /// What a step stands for.
+  float unit() const;
   bool isFloat() const {
     return weights != LinearWeights::Integer &&
            weights != LinearWeights::Trellis;

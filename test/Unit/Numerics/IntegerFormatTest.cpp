@@ -103,17 +103,17 @@ TEST(IntegerFormat, CompleteBitsOfKnownShapes) {
 TEST(IntegerFormat, EachConstraintIsNamed) {
   IntegerFormat good;
   EXPECT_EQ(whyInvalid(good), nullptr);
-  for (int bits : {-1, 0, 1, 5, 6, 7, 9, 32}) {
+  for (int bits : {-1, 0, 9, 32}) {
     IntegerFormat format = good;
     format.bits = bits;
-    EXPECT_STREQ(whyInvalid(format), "bits must be 2, 3, 4 or 8");
+    EXPECT_STREQ(whyInvalid(format), "bits must be 1 to 8");
     EXPECT_FALSE(tileGeometry(format, 16, 64));
     EXPECT_FALSE(storedSize(format, 16, 64));
   }
-  for (int64_t group : {-1, 1, 16, 63, 256}) {
+  for (int64_t group : {-1, 1, 8, 63, 256}) {
     IntegerFormat format = good;
     format.group = group;
-    EXPECT_STREQ(whyInvalid(format), "group must be 32, 64, 128 or row");
+    EXPECT_STREQ(whyInvalid(format), "group must be 16, 32, 64, 128 or row");
     EXPECT_FALSE(tileGeometry(format, 16, 64));
   }
   IntegerFormat format = good;
@@ -122,6 +122,45 @@ TEST(IntegerFormat, EachConstraintIsNamed) {
   format = good;
   format.offset = static_cast<Offset>(7);
   EXPECT_STREQ(whyInvalid(format), "offset must be integer, half or stored");
+  format = {1, 64, ScaleType::F16, Offset::Integer};
+  EXPECT_TRUE(whyInvalid(format));
+  format.offset = Offset::Half;
+  EXPECT_FALSE(whyInvalid(format));
+  for (int bits : {1, 3, 5, 7}) // blocks of 32 columns
+    EXPECT_TRUE(whyInvalid({bits, 16, ScaleType::F16, Offset::Half}));
+}
+
+/// A name is understood, and is the format's own.
+TEST(FormatNames, AreThoseOfTheFormats) {
+  for (const char *name :
+       {"int1-row-half", "int2-g64-e4m3-stored", "int4-g16", "int5-g32",
+        "int6-g128-half", "int7-row", "int8-g64", "mxfp4", "nvfp4",
+        "mxfp6-e2m3", "mxint8", "ternary-g64", "ternary-row-e4m3",
+        "levels.m127.m80.0.1.127-g32"}) {
+    std::string why;
+    FormatPtr format = findFormat(name, why);
+    ASSERT_TRUE(format) << name << " " << why;
+    EXPECT_EQ(format->name(), name);
+    EXPECT_TRUE(format->places(5, 77));
+  }
+}
+
+TEST(FormatNames, SayWhatIsWrong) {
+  for (auto [name, reason] : {std::pair{"int9-g64", "bits must be 1 to 8"},
+                              {"int1-g64", "bits 1 goes with offset half only"},
+                              {"int3-g16-half", "group 16 goes with bits"},
+                              {"mxfp6-e3m2", "mxfp6-e2m3"},
+                              {"mxfp4-g64", "is not known"},
+                              {"levels.0.0-g64", "levels must ascend"},
+                              {"levels.1.2-g64", "0 must be one of the levels"},
+                              {"levels.m129.0-g64", "from m128 to 127"},
+                              {"ternary-g64-e8m0", "is not known"},
+                              {"int4--g64", "is not known"},
+                              {"", "is not known"}}) {
+    std::string why;
+    EXPECT_FALSE(findFormat(name, why)) << name;
+    EXPECT_NE(why.find(reason), std::string::npos) << name << ": " << why;
+  }
 }
 
 TEST(IntegerFormat, WhatDoesNotFitHasNoSize) {

@@ -27,7 +27,7 @@ inline const std::vector<int64_t> &raggedColumns() {
   return columns;
 }
 
-/// All 4 · 4 · 2 · 3 formats.
+/// All 4 · 4 · 2 · 3 formats of 2, 3, 4 and 8 bits, and some of the others.
 inline std::vector<IntegerFormat> allFormats() {
   std::vector<IntegerFormat> formats;
   for (int bits : {2, 3, 4, 8})
@@ -35,6 +35,13 @@ inline std::vector<IntegerFormat> allFormats() {
       for (ScaleType scale : {ScaleType::F16, ScaleType::E4M3})
         for (Offset offset : {Offset::Integer, Offset::Half, Offset::Stored})
           formats.push_back({bits, group, scale, offset});
+  for (int bits : {5, 6, 7}) {
+    formats.push_back({bits, 64, ScaleType::F16, Offset::Half});
+    formats.push_back({bits, 0, ScaleType::E4M3, Offset::Stored});
+  }
+  formats.push_back({1, 64, ScaleType::F16, Offset::Half});
+  formats.push_back({1, 0, ScaleType::E4M3, Offset::Half});
+  formats.push_back({4, 16, ScaleType::E4M3, Offset::Integer});
   return formats;
 }
 
@@ -207,12 +214,12 @@ inline std::vector<uint8_t> pack(const IntegerTile &tile) {
   const IntegerFormat &f = tile.format;
   std::vector<uint8_t> bytes;
   int64_t width = f.group ? f.group : tile.columns;
-  int64_t block = f.bits == 2 ? 16 : f.bits == 3 ? 32 : f.bits == 4 ? 8 : 4;
+  int64_t block = f.bits == 8 ? 4 : f.bits % 2 ? 32 : f.bits == 4 ? 8 : 16;
   for (int64_t group = 0; group * width < tile.columns; ++group) {
     int64_t end = std::min((group + 1) * width, tile.columns);
     for (int64_t k0 = group * width; k0 < end; k0 += block) {
       size_t base = bytes.size();
-      bytes.resize(base + (f.bits == 3 ? 192 : 64), 0);
+      bytes.resize(base + static_cast<size_t>(2 * block * f.bits), 0);
       auto put = [&](int64_t vector, int64_t row, int64_t b, int64_t bit,
                      int value) {
         bytes[base + static_cast<size_t>(64 * vector + 4 * row + b)] |=
@@ -222,16 +229,22 @@ inline std::vector<uint8_t> pack(const IntegerTile &tile) {
         for (int64_t i = 0; i < block && k0 + i < end; ++i) {
           int c = tile.codes[static_cast<size_t>(row * tile.columns + k0 + i)];
           int64_t j = i / 4, b = i % 4;
-          if (f.bits == 2)
-            put(0, row, b, 2 * j, c);
-          else if (f.bits == 4)
-            put(0, row, b, 4 * j, c);
-          else if (f.bits == 8)
+          if (f.bits == 8) {
             put(0, row, b, 0, c);
-          else {
-            put(i / 16, row, b, 2 * (j % 4), c >> 1);
-            put(2, row, b, j, c & 1);
+            continue;
           }
+          // Digits of 4 bits, of 2, of 1; `first` is the plane's first vector.
+          int64_t first = 0;
+          if (f.bits >= 4) {
+            put(i / 8, row, b, 4 * (j % 2), c >> (f.bits - 4));
+            first += block / 8;
+          }
+          if (f.bits & 2) {
+            put(first + i / 16, row, b, 2 * (j % 4), c >> (f.bits & 1) & 3);
+            first += block / 16;
+          }
+          if (f.bits & 1)
+            put(first, row, b, j, c & 1);
         }
     }
     for (int64_t row = 0; row < 16; ++row) {

@@ -86,6 +86,8 @@ TEST(Solver, NearestOnSkewedAndTinyAndHugeWeights) {
   for (const IntegerFormat &format : naive::allFormats())
     for (float scale : {1e-40f, 1e-7f, 1e-5f, 3.0f, 4e4f})
       for (float mean : {0.0f, 2.0f, -5.0f}) {
+        if (format.bits == 1 && scale > 1e4f)
+          continue; // twice the largest weight is more than an f16 holds
         SCOPED_TRACE(naive::name(format) + " scale " + std::to_string(scale));
         std::vector<float> w = naive::gaussian(16 * 200, 5);
         for (float &x : w)

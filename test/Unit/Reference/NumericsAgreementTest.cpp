@@ -8,8 +8,8 @@
 
 #include "TinyModule.h"
 
-#include "lowbit/Numerics/Packing.h"
-#include "lowbit/Numerics/Solver.h"
+#include "lowbit/Numerics/WeightFormat.h"
+#include "mlir/AsmParser/AsmParser.h"
 
 #include <algorithm>
 #include <cmath>
@@ -42,30 +42,46 @@ std::vector<float> awkwardWeights() {
 }
 
 /// The stored buffer, made by Numerics.
-std::vector<uint8_t> pack(const IntegerFormat &format,
+std::vector<uint8_t> pack(const WeightFormat &format,
                           const std::vector<float> &weights) {
-  std::optional<TileGeometry> geometry = tileGeometry(format, rows, columns);
-  std::vector<uint8_t> bytes(geometry->bytes);
-  TileSolver solver(format, columns, SolverKind::Nearest, nullptr);
-  auto input = [&](int64_t first) {
+  TilePlaces places = *format.places(rows, columns);
+  std::vector<uint8_t> bytes(places.trailer() + places.trailerBytes);
+  EncoderOptions options;
+  options.solver = "nearest";
+  auto encoder = format.makeEncoder(columns, options);
+  auto input = [&](int64_t tile) {
+    int64_t first = tile * places.tileRows;
     return TileInput{&weights[first * columns], columns,
-                     std::min<int64_t>(16, rows - first), columns, first};
+                     std::min(places.tileRows, rows - first), columns, first};
   };
-  float largest = 0;
-  for (int64_t first = 0; first < rows; first += 16) {
-    float scale = 0;
-    EXPECT_FALSE(solver.maximalScale(input(first), scale).has_value());
-    largest = std::max(largest, scale);
-  }
-  float factor = format.hasFactor() ? tensorFactor(largest) : 1;
-  for (int64_t first = 0; first < rows; first += 16) {
-    IntegerTile tile;
-    EXPECT_FALSE(solver.solve(input(first), factor, tile).has_value());
-    packTile(tile, &bytes[first / 16 * geometry->tileBytes]);
-  }
-  if (format.hasFactor())
-    packTrailer(factor, &bytes[geometry->tiles * geometry->tileBytes]);
+  TensorScan scan;
+  for (int64_t tile = 0; format.needsScan() && tile < places.tiles; ++tile)
+    EXPECT_FALSE(encoder->scan(input(tile), scan).has_value());
+  TensorFacts facts = format.facts(scan);
+  ErrorSums sums;
+  for (int64_t tile = 0; tile < places.tiles; ++tile)
+    EXPECT_FALSE(
+        encoder
+            ->encode(input(tile), facts, &bytes[tile * places.tileBytes], sums)
+            .has_value());
+  format.writeTrailer(facts, bytes.data() + places.trailer());
   return bytes;
+}
+
+/// Values as Numerics decodes them.
+std::vector<float> unpack(const WeightFormat &format,
+                          const std::vector<uint8_t> &bytes) {
+  TilePlaces places = *format.places(rows, columns);
+  std::vector<float> values(rows * columns);
+  TensorFacts facts;
+  EXPECT_FALSE(format.readTrailer(bytes.data() + places.trailer(), facts));
+  for (int64_t tile = 0; tile < places.tiles; ++tile) {
+    int64_t first = tile * places.tileRows;
+    EXPECT_FALSE(format.decode(&bytes[tile * places.tileBytes],
+                               std::min(places.tileRows, rows - first), columns,
+                               first, facts, &values[first * columns]));
+  }
+  return values;
 }
 
 /// One buffer, whatever the source says.
@@ -82,7 +98,7 @@ private:
 
 /// `@given` (packed by Numerics) and `@own` (from `@weights`, by nearest).
 mlir::OwningOpRef<mlir::ModuleOp> buildModule(mlir::MLIRContext &context,
-                                              const IntAttr &format,
+                                              FormatInterface format,
                                               const std::vector<float> &weights,
                                               int64_t bytes) {
   context.loadDialect<LowbitDialect, mlir::arith::ArithDialect>();
@@ -92,7 +108,8 @@ mlir::OwningOpRef<mlir::ModuleOp> buildModule(mlir::MLIRContext &context,
   builder.setInsertionPointToEnd(module->getBody());
   mlir::Type f32 = builder.getF32Type();
   auto plain = mlir::RankedTensorType::get({rows, columns}, f32);
-  auto type = mlir::RankedTensorType::get({rows, columns}, f32, format);
+  auto type = mlir::RankedTensorType::get({rows, columns}, f32,
+                                          mlir::Attribute(format));
   ParameterOp::create(builder, location, "given", type,
                       SourceAttr::get(&context, "file", "given", 0, bytes),
                       getDefaultLayout(type));
@@ -110,9 +127,16 @@ mlir::OwningOpRef<mlir::ModuleOp> buildModule(mlir::MLIRContext &context,
 }
 
 /// Compares every integer, scale and factor of one format.
-void expectAgreement(const IntAttr &format, mlir::MLIRContext &context) {
+void expectAgreement(const std::string &name, mlir::MLIRContext &context) {
+  SCOPED_TRACE(name);
+  std::string why;
+  FormatPtr stored = findFormat(name, why);
+  ASSERT_TRUE(stored) << why;
+  auto format = mlir::cast<FormatInterface>(
+      mlir::parseAttribute(stored->attribute(), &context));
+  EXPECT_EQ(format.getShortName(), name);
   std::vector<float> weights = awkwardWeights();
-  std::vector<uint8_t> bytes = pack(format.getFormat(), weights);
+  std::vector<uint8_t> bytes = pack(*stored, weights);
   mlir::OwningOpRef<mlir::ModuleOp> module =
       buildModule(context, format, weights, bytes.size());
   OneBuffer buffer(bytes);
@@ -122,23 +146,40 @@ void expectAgreement(const IntAttr &format, mlir::MLIRContext &context) {
   ASSERT_TRUE(bool(given)) << given.error().message;
   ASSERT_TRUE(bool(own)) << own.error().message;
   const IntegerSteps &a = *(*given)->integers, &b = *(*own)->integers;
-  EXPECT_EQ(a.steps, b.steps) << format.getShortName();
-  EXPECT_EQ(a.scales, b.scales) << format.getShortName();
-  EXPECT_EQ(a.factor, b.factor) << format.getShortName();
+  EXPECT_EQ(a.steps, b.steps);
+  EXPECT_EQ(a.scales, b.scales);
+  EXPECT_EQ(a.factor, b.factor);
+  std::vector<float> values = unpack(*stored, bytes);
+  for (int64_t i = 0; i < rows * columns; ++i)
+    ASSERT_EQ(values[i], (*given)->strictValue(i / columns, i % columns)) << i;
 }
 
-TEST(NumericsAgreement, EveryFormat) {
+TEST(NumericsAgreement, EveryInteger) {
   mlir::MLIRContext context;
   context.loadDialect<LowbitDialect>();
-  mlir::Type scales[] = {mlir::Float16Type::get(&context),
-                         mlir::Float8E4M3FNType::get(&context)};
-  for (int64_t bits : {2, 3, 4, 8})
-    for (int64_t group : {32, 64, 128, 0})
-      for (mlir::Type scale : scales)
-        for (ZeroOffset offset :
-             {ZeroOffset::Integer, ZeroOffset::Half, ZeroOffset::Stored})
-          expectAgreement(IntAttr::get(&context, bits, group, scale, offset),
+  for (int bits = 1; bits <= 8; ++bits)
+    for (const char *group : {"g16", "g32", "g64", "g128", "row"})
+      for (const char *scale : {"", "-e4m3"})
+        for (const char *offset : {"", "-half", "-stored"}) {
+          bool isShort = bits % 2 == 0;
+          if ((bits == 1 && offset != std::string("-half")) ||
+              (group == std::string("g16") && !isShort))
+            continue;
+          expectAgreement("int" + std::to_string(bits) + "-" + group + scale +
+                              offset,
                           context);
+        }
+}
+
+TEST(NumericsAgreement, EveryElement) {
+  mlir::MLIRContext context;
+  context.loadDialect<LowbitDialect>();
+  for (const char *name :
+       {"mxfp4", "nvfp4", "mxfp6-e2m3", "mxint8", "ternary-g64", "ternary-row",
+        "ternary-g16-e4m3", "levels.m127.m80.m3.0.1.2.50.100.101.127-g32",
+        "levels.m127.m90.m61.m40.m22.m7.0.9.24.44.70.127-row-e4m3",
+        "levels.m3.0.1.2-g16", "levels.0.1-g64"})
+    expectAgreement(name, context);
 }
 
 //===----------------------------------------------------------------------===//

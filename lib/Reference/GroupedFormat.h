@@ -1,0 +1,42 @@
+//===- GroupedFormat.h - Codes in groups with a scale -----------*- C++ -*-===//
+//
+// What `#lowbit.int`, `#lowbit.micro` and `#lowbit.levels` have in common: the
+// tiles of Spec.md, section 2, and the meaning of a code.
+//
+//===----------------------------------------------------------------------===//
+#ifndef LOWBIT_REFERENCE_GROUPEDFORMAT_H
+#define LOWBIT_REFERENCE_GROUPEDFORMAT_H
+
+#include "StoredWeights.h"
+
+#include <vector>
+
+namespace lowbit::reference {
+
+struct GroupedFormat {
+  int64_t bits = 0;
+  /// Columns of a group; 0 is one for the row.
+  int64_t group = 0;
+  mlir::Type scale;
+  ZeroOffset offset = ZeroOffset::Integer;
+  /// Step of each code; empty where codes are plain integers.
+  std::vector<int> table;
+  float unit = 1;
+
+  static GroupedFormat get(FormatInterface format);
+
+  bool hasFactor() const;
+  bool hasZeros() const { return offset == ZeroOffset::Stored; }
+  /// Bytes of a scale; its value.
+  int64_t scaleBytes() const { return scale.isF16() ? 2 : 1; }
+  float decodeScale(const uint8_t *bytes) const;
+  /// The step of a code: c − z, 2c − (2^b − 1) for offset `half`, or the
+  /// table's. `zero` counts for `stored`.
+  int16_t step(int code, int zero) const;
+  /// Steps for a rows x columns matrix, all zero.
+  IntegerSteps emptySteps(int64_t rows, int64_t columns) const;
+};
+
+} // namespace lowbit::reference
+
+#endif // LOWBIT_REFERENCE_GROUPEDFORMAT_H

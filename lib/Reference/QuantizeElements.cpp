@@ -1,0 +1,118 @@
+//===- QuantizeElements.cpp - Small floats and levels, nearest --*- C++ -*-===//
+//
+// Spec.md, 1.4 and 1.5: the scale of each group, then of all values of the
+// element the one nearest to w / (s · F), by trying each.
+//
+//===----------------------------------------------------------------------===//
+
+#include "Elements.h"
+#include "GroupedFormat.h"
+
+#include "lowbit/Checkpoint/Message.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+using namespace lowbit;
+using namespace lowbit::reference;
+
+/// Whether `code` wins over `best` where both are equally near: an even code of
+/// a float (or even step of Int8), the lower of two levels.
+static bool winsTie(const GroupedFormat &format, bool isLevels, int code,
+                    int best) {
+  if (isLevels)
+    return format.table[code] < format.table[best];
+  return code % 2 == 0 && best % 2 != 0;
+}
+
+/// The nearest code that is used: Int8 leaves −128 unused.
+static int nearestCode(const GroupedFormat &format, bool isLevels,
+                       float quotient) {
+  int first = format.bits == 8 ? 1 : 0;
+  int best = first;
+  auto distance = [&](int code) {
+    return std::fabs(double(quotient) -
+                     double(format.table[code]) * format.unit);
+  };
+  for (int code = first; code < int(format.table.size()); ++code)
+    if (distance(code) < distance(best) ||
+        (distance(code) == distance(best) &&
+         winsTie(format, isLevels, code, best)))
+      best = code;
+  return best;
+}
+
+/// Largest |value| of the codes that are used.
+static float largestValue(const GroupedFormat &format) {
+  int largest = 0;
+  for (int step : format.table)
+    largest = std::max(largest, format.bits == 8 ? step : std::abs(step));
+  return float(largest) * format.unit;
+}
+
+/// The scale of a group with the largest magnitude `amax`, rounded to its type.
+static float groupScale(const GroupedFormat &format, float amax, float factor) {
+  float largest = largestValue(format);
+  if (format.scale.isF16())
+    return roundToF16(amax / largest);
+  if (format.hasFactor())
+    return roundToE4M3(amax / (largest * factor));
+  // emax: the exponent of the largest value.
+  int exponent = amax == 0 ? -127 : std::ilogb(amax) - std::ilogb(largest);
+  return std::ldexp(1.0f, std::clamp(exponent, -127, 127));
+}
+
+Result<Weight> reference::quantizeElements(const Weight &input,
+                                           mlir::RankedTensorType type,
+                                           llvm::StringRef name) {
+  GroupedFormat format = GroupedFormat::get(getFormat(type));
+  bool isLevels = llvm::isa<LevelsAttr>(type.getEncoding());
+  float largest = 0;
+  for (int64_t i = 0; i < input.rows * input.columns; ++i) {
+    if (!std::isfinite(input.values[i]))
+      return badInput(name.str(),
+                      "row " + std::to_string(i / input.columns) + ", column " +
+                          std::to_string(i % input.columns),
+                      "is " + std::to_string(input.values[i]) +
+                          ", must be finite");
+    largest = std::fmax(largest, std::fabs(input.values[i]));
+  }
+  Weight result;
+  result.rows = input.rows;
+  result.columns = input.columns;
+  IntegerSteps steps = format.emptySteps(input.rows, input.columns);
+  if (steps.hasFactor) {
+    float factor = largest / (largestValue(format) * 448);
+    steps.factor = factor == 0 ? 1 : factor;
+  }
+  for (int64_t row = 0; row < input.rows; ++row)
+    for (int64_t group = 0; group < steps.groups; ++group) {
+      int64_t first = row * input.columns + group * steps.group;
+      int64_t count =
+          std::min(steps.group, input.columns - group * steps.group);
+      float amax = 0;
+      for (int64_t i = first; i < first + count; ++i)
+        amax = std::fmax(amax, std::fabs(input.values[i]));
+      float scale = groupScale(format, amax, steps.factor);
+      if (!std::isfinite(scale))
+        return badInput(name.str(),
+                        "scale of row " + std::to_string(row) + ", group " +
+                            std::to_string(group),
+                        "overflows f16 (65504)");
+      float step = scale * steps.factor;
+      bool isZero = amax == 0 || step == 0;
+      // What a group of zeros stores: the smallest scale of its type.
+      steps.scales[row * steps.groups + group] =
+          !isZero                                      ? scale
+          : format.scale.isF16() || format.hasFactor() ? 0
+                                                       : std::ldexp(1.0f, -127);
+      for (int64_t i = first; i < first + count; ++i)
+        steps.steps[i] = static_cast<int16_t>(
+            isZero ? 0
+                   : format.table[nearestCode(format, isLevels,
+                                              input.values[i] / step)]);
+    }
+  result.integers = std::move(steps);
+  return result;
+}

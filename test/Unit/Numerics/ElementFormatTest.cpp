@@ -1,0 +1,210 @@
+//===- ElementFormatTest.cpp ---------------------------------- -*- C++ -*-===//
+//
+// Small floats against the package ml_dtypes, levels against loops, the search
+// against nearest; every code there and back.
+//
+//===----------------------------------------------------------------------===//
+#include "MicroscalingGolden.h"
+#include "NaiveInteger.h"
+#include "lowbit/Numerics/Float.h"
+#include "lowbit/Numerics/Packing.h"
+#include "lowbit/Numerics/WeightFormat.h"
+
+#include <gtest/gtest.h>
+
+using namespace lowbit;
+
+namespace {
+
+FormatPtr format(const std::string &name) {
+  std::string why;
+  FormatPtr found = findFormat(name, why);
+  EXPECT_TRUE(found) << why;
+  return found;
+}
+
+/// One encoded tile, unpacked to codes.
+struct Encoded {
+  std::vector<uint8_t> bytes;
+  IntegerTile tile;
+  TensorFacts facts;
+  ErrorSums sums;
+};
+
+Encoded encode(const WeightFormat &format, const std::vector<float> &weights,
+               int64_t rows, int64_t columns, const std::string &solver,
+               const float *importance = nullptr,
+               CodePath path = fastestCodePath()) {
+  Encoded result;
+  TileInput input{weights.data(), columns, rows, columns, 0};
+  EncoderOptions options;
+  options.solver = solver;
+  options.importance = importance;
+  options.path = path;
+  auto encoder = format.makeEncoder(columns, options);
+  TensorScan scan;
+  if (format.needsScan())
+    EXPECT_FALSE(encoder->scan(input, scan));
+  result.facts = format.facts(scan);
+  result.bytes.resize(
+      static_cast<size_t>(format.places(rows, columns)->tileBytes));
+  EXPECT_FALSE(
+      encoder->encode(input, result.facts, result.bytes.data(), result.sums));
+  EXPECT_FALSE(unpackTile(*format.integers(), rows, columns, 0,
+                          result.facts.factor, result.bytes.data(),
+                          result.tile));
+  return result;
+}
+
+/// `inputs` in groups of 32 behind a weight that makes the scale 1.
+template <size_t N>
+void expectElements(const char *name, const uint32_t (&inputs)[N],
+                    const uint8_t (&codes)[N], float largest) {
+  for (size_t first = 0; first < N; first += 31) {
+    size_t count = std::min<size_t>(31, N - first);
+    std::vector<float> weights(count + 1);
+    weights[0] = largest;
+    for (size_t i = 0; i < count; ++i)
+      weights[i + 1] = bitsToFloat(inputs[first + i]);
+    auto columns = static_cast<int64_t>(weights.size());
+    Encoded e = encode(*format(name), weights, 1, columns, "nearest");
+    ASSERT_EQ(e.tile.scaleBits[0], 127);
+    for (size_t i = 0; i < count; ++i)
+      ASSERT_EQ(e.tile.codes[i + 1], codes[first + i])
+          << name << " " << weights[i + 1];
+  }
+}
+
+} // namespace
+
+TEST(ElementFormat, RoundsAsMlDtypes) {
+  expectElements("mxfp4", golden::inputsE2M1, golden::codesE2M1, 6.0f);
+  expectElements("mxfp6-e2m3", golden::inputsE2M3, golden::codesE2M3, 7.5f);
+}
+
+TEST(ElementFormat, ScalesArePowersBelowTheLargest) {
+  for (size_t i = 0; i < std::size(golden::magnitudes); ++i) {
+    std::vector<float> weights(32, 0.0f);
+    weights[5] = -bitsToFloat(golden::magnitudes[i]);
+    Encoded e = encode(*format("mxfp4"), weights, 1, 32, "nearest");
+    EXPECT_EQ(e.tile.scaleBits[0], golden::scalesE8M0[i]) << weights[5];
+  }
+}
+
+TEST(ElementFormat, SaturatesAndKeepsZeros) {
+  std::vector<float> weights(32, 0.0f);
+  weights[0] = 7.9f; // scale 1, beyond 6
+  weights[1] = -7.9f;
+  weights[2] = -0.0f;
+  Encoded e = encode(*format("mxfp4"), weights, 1, 32, "nearest");
+  EXPECT_EQ(e.tile.codes[0], 7);
+  EXPECT_EQ(e.tile.codes[1], 15);
+  EXPECT_EQ(e.tile.codes[2], 8);
+  std::fill(weights.begin(), weights.end(), 0.0f);
+  for (const char *name : {"mxfp4", "nvfp4", "mxfp6-e2m3"}) {
+    e = encode(*format(name), weights, 1, 32, "search");
+    EXPECT_EQ(e.tile.scaleBits[0], 0);
+    EXPECT_EQ(e.tile.codes, std::vector<uint8_t>(16 * 32, 0));
+  }
+}
+
+/// Design, section 10, NVFP4: each step rounded in f32.
+TEST(ElementFormat, Nvfp4HasTwoScales) {
+  constexpr int64_t rows = 16, columns = 80;
+  std::vector<float> weights = naive::gaussian(rows * columns, 3, 0.02f);
+  Encoded e = encode(*format("nvfp4"), weights, rows, columns, "nearest");
+  float amax = 0;
+  for (float w : weights)
+    amax = std::max(amax, std::fabs(w));
+  ASSERT_EQ(e.facts.factor, amax / (6.0f * 448.0f));
+  for (int64_t r = 0; r < rows; ++r)
+    for (int64_t g = 0; g < columns / 16; ++g) {
+      const float *w = &weights[static_cast<size_t>(r * columns + g * 16)];
+      float block = 0;
+      for (int k = 0; k < 16; ++k)
+        block = std::max(block, std::fabs(w[k]));
+      auto at = static_cast<size_t>(r * e.tile.groups + g);
+      float scale = block / (6.0f * e.facts.factor);
+      ASSERT_EQ(e.tile.scaleBits[at],
+                naive::nearestCode(scale, 0x7E, naive::e4m3Value));
+    }
+}
+
+TEST(ElementFormat, EveryCodeComesBack) {
+  for (const char *name : {"mxfp4", "mxfp6-e2m3", "mxint8", "ternary-g64",
+                           "levels.m127.m3.0.1.127-g32"}) {
+    FormatPtr f = format(name);
+    const IntegerFormat &integers = *f->integers();
+    IntegerTile tile;
+    tile.reset(integers, 16, 64);
+    std::fill(tile.scaleBits.begin(), tile.scaleBits.end(),
+              integers.scale == ScaleType::E8M0 ? 127 : 0x3C00); // 1
+    for (size_t i = 0; i < tile.codes.size(); ++i)
+      tile.codes[i] =
+          static_cast<uint8_t>(i % static_cast<size_t>(integers.legalCodes()));
+    std::vector<uint8_t> bytes(
+        static_cast<size_t>(f->places(16, 64)->tileBytes));
+    packTile(tile, bytes.data());
+    ASSERT_EQ(bytes, naive::pack(tile)) << name;
+    std::vector<float> values(16 * 64);
+    ASSERT_FALSE(f->decode(bytes.data(), 16, 64, 0, {}, values.data()));
+    for (size_t i = 0; i < tile.codes.size(); ++i)
+      ASSERT_EQ(values[i],
+                static_cast<float>(integers.tableStep(tile.codes[i])) *
+                    integers.unit());
+  }
+}
+
+TEST(ElementFormat, RefusesCodesThatMeanNothing) {
+  FormatPtr f = format("ternary-g32");
+  std::vector<uint8_t> bytes(static_cast<size_t>(f->places(16, 32)->tileBytes),
+                             0xFF);
+  std::fill(bytes.begin() + 128, bytes.end(), static_cast<uint8_t>(0));
+  StepTile steps;
+  std::optional<Defect> defect = f->unpack(bytes.data(), 16, 32, 0, steps);
+  ASSERT_TRUE(defect);
+  EXPECT_EQ(defect->kind, Defect::Kind::BadCode);
+}
+
+TEST(ElementFormat, SearchIsNeverWorseAndTheSameOnEveryPath) {
+  constexpr int64_t rows = 7, columns = 203;
+  std::vector<float> weights = naive::gaussian(rows * columns, 5, 0.03f);
+  std::vector<float> importance = naive::gaussian(columns, 6);
+  for (float &h : importance)
+    h = h * h;
+  for (const char *name :
+       {"mxfp4", "nvfp4", "mxfp6-e2m3", "mxint8", "ternary-g64", "ternary-row",
+        "levels.m127.m90.m61.m40.m22.m7.0.9.24.44.70.127-g64-e4m3"}) {
+    SCOPED_TRACE(name);
+    FormatPtr f = format(name);
+    Encoded nearest =
+        encode(*f, weights, rows, columns, "nearest", importance.data());
+    Encoded search =
+        encode(*f, weights, rows, columns, "search", importance.data());
+    EXPECT_LE(search.sums.weightedError,
+              nearest.sums.weightedError * (1 + 1e-6));
+    Encoded portable = encode(*f, weights, rows, columns, "search",
+                              importance.data(), CodePath::Portable);
+    EXPECT_EQ(search.bytes, portable.bytes);
+  }
+  // Three levels gain most.
+  FormatPtr ternary = format("ternary-row");
+  EXPECT_LT(encode(*ternary, weights, rows, columns, "search").sums.error,
+            0.5 *
+                encode(*ternary, weights, rows, columns, "nearest").sums.error);
+}
+
+TEST(ElementFormat, RefusesWhatIsNotFinite) {
+  std::vector<float> weights(32, 0.0f);
+  weights[17] = NAN;
+  FormatPtr f = format("mxfp4");
+  auto encoder = f->makeEncoder(32, {});
+  std::vector<uint8_t> bytes(static_cast<size_t>(f->places(1, 32)->tileBytes));
+  ErrorSums sums;
+  std::optional<Defect> defect =
+      encoder->encode({weights.data(), 32, 1, 32, 4}, {}, bytes.data(), sums);
+  ASSERT_TRUE(defect);
+  EXPECT_EQ(defect->kind, Defect::Kind::NonFiniteWeight);
+  EXPECT_EQ(defect->row, 4);
+  EXPECT_EQ(defect->column, 17);
+}
