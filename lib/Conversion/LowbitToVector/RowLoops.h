@@ -58,8 +58,8 @@ Value maxIntegerLanes(KernelBuilder &k, Value vector);
 Value maxInteger(KernelBuilder &k, Value a, Value b);
 /// The smaller, of signed integers.
 Value minInteger(KernelBuilder &k, Value a, Value b);
-/// 16 unsigned integers of `bits` (1 to 4, or 8) from a string of bits at
-/// `pointer`, i32. Reads whole words, at most 8 bytes.
+/// 16 unsigned integers of `bits` (1 to 8) from a string of bits at
+/// `pointer`, i32. Reads whole words, at most 16 bytes.
 Value unpackLanes(KernelBuilder &k, Value pointer, int bits);
 /// The way back, 2 or 4 bits: one or two i32 of consecutive lanes.
 llvm::SmallVector<Value> packLanes(KernelBuilder &k, Value codes, int bits);
