@@ -1,9 +1,10 @@
 //===- ElementFormatTest.cpp ---------------------------------- -*- C++ -*-===//
 //
 // Small floats against the package ml_dtypes, levels against loops, the search
-// against nearest; every code there and back.
+// against nearest, error feedback against both; every code there and back.
 //
 //===----------------------------------------------------------------------===//
+#include "FeedbackInputs.h"
 #include "MicroscalingGolden.h"
 #include "NaiveInteger.h"
 #include "lowbit/Numerics/Float.h"
@@ -34,12 +35,16 @@ struct Encoded {
 Encoded encode(const WeightFormat &format, const std::vector<float> &weights,
                int64_t rows, int64_t columns, const std::string &solver,
                const float *importance = nullptr,
-               CodePath path = fastestCodePath()) {
+               CodePath path = fastestCodePath(),
+               const FeedbackFactor *factor = nullptr,
+               const std::string &scales = "search") {
   Encoded result;
   TileInput input{weights.data(), columns, rows, columns, 0};
   EncoderOptions options;
   options.solver = solver;
+  options.scales = scales;
   options.importance = importance;
+  options.factor = factor;
   options.path = path;
   auto encoder = format.makeEncoder(columns, options);
   TensorScan scan;
@@ -192,6 +197,62 @@ TEST(ElementFormat, SearchIsNeverWorseAndTheSameOnEveryPath) {
   EXPECT_LT(encode(*ternary, weights, rows, columns, "search").sums.error,
             0.5 *
                 encode(*ternary, weights, rows, columns, "nearest").sums.error);
+}
+
+TEST(ElementFormat, FeedbackWithDiagonalMomentsIsThePlainSolver) {
+  constexpr int64_t rows = 13, columns = 203;
+  std::vector<float> weights = naive::gaussian(rows * columns, 8, 0.05f);
+  std::fill_n(weights.begin() + 64, 64, 0.0f); // Groups of zeros.
+  for (int64_t k = 0; k < 128; ++k)            // Groups that vanish.
+    weights[static_cast<size_t>(columns + k)] = -1e-30f;
+  feedback::Moments h(columns);
+  std::vector<float> diagonal;
+  for (int64_t k = 0; k < columns; ++k) {
+    h.at(k, k) = 1.0f + static_cast<float>(k % 7);
+    diagonal.push_back(h.at(k, k));
+  }
+  FeedbackFactor factor =
+      feedback::factorOf(h, activationOrder(h.view(), 1), 0.01);
+  for (const char *name : {"mxfp4", "nvfp4", "mxfp6-e2m3", "mxint8",
+                           "ternary-g64", "levels.m127.m40.0.1.127-row-e4m3"})
+    for (const char *scales : {"nearest", "search"}) {
+      SCOPED_TRACE(name);
+      FormatPtr f = format(name);
+      Encoded plain =
+          encode(*f, weights, rows, columns, scales, diagonal.data());
+      Encoded fed = encode(*f, weights, rows, columns, "gptq", diagonal.data(),
+                           fastestCodePath(), &factor, scales);
+      EXPECT_EQ(plain.bytes, fed.bytes);
+    }
+}
+
+TEST(ElementFormat, FeedbackRepairsMostOfTheErrorOfCorrelatedInputs) {
+  constexpr int64_t rows = 16, columns = 256;
+  feedback::Moments h = feedback::autoregressive(columns, 0.9);
+  std::vector<float> weights = feedback::gaussian(rows * columns, 2);
+  FeedbackFactor factor =
+      feedback::factorOf(h, activationOrder(h.view(), 1), 0.01);
+  auto errorOf = [&](const WeightFormat &f, const Encoded &e) {
+    std::vector<float> error(weights.size());
+    EXPECT_FALSE(
+        f.decode(e.bytes.data(), rows, columns, 0, e.facts, error.data()));
+    for (size_t i = 0; i < error.size(); ++i)
+      error[i] = weights[i] - error[i];
+    return feedback::outputError(h, error, rows);
+  };
+  for (const char *name : {"mxfp4", "nvfp4", "mxfp6-e2m3", "mxint8",
+                           "ternary-g64", "levels.m90.m20.0.30-g64"}) {
+    SCOPED_TRACE(name);
+    FormatPtr f = format(name);
+    Encoded plain = encode(*f, weights, rows, columns, "search");
+    Encoded fed = encode(*f, weights, rows, columns, "gptq", nullptr,
+                         fastestCodePath(), &factor);
+    EXPECT_EQ(plain.tile.scaleBits, fed.tile.scaleBits);
+    EXPECT_LT(errorOf(*f, fed), 0.3 * errorOf(*f, plain));
+    Encoded portable = encode(*f, weights, rows, columns, "gptq", nullptr,
+                              CodePath::Portable, &factor);
+    EXPECT_EQ(fed.bytes, portable.bytes);
+  }
 }
 
 TEST(ElementFormat, RefusesWhatIsNotFinite) {
