@@ -9,6 +9,16 @@
 
 namespace lowbit {
 
+bool operator==(const IntegerFormat &a, const IntegerFormat &b) {
+  return a.bits == b.bits && a.group == b.group && a.scale == b.scale &&
+         a.offset == b.offset && a.element == b.element &&
+         a.levelCount == b.levelCount && a.levels == b.levels;
+}
+
+bool operator!=(const IntegerFormat &a, const IntegerFormat &b) {
+  return !(a == b);
+}
+
 /// The constraints of formats whose codes are a table's.
 static const char *whyInvalidElement(const IntegerFormat &format) {
   bool isE8M0 = format.scale == ScaleType::E8M0 && format.group == 32;

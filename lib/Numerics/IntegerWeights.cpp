@@ -7,7 +7,6 @@
 #include "lowbit/Numerics/IntegerTile.h"
 #include "lowbit/Numerics/Packing.h"
 #include "lowbit/Numerics/Solver.h"
-#include "lowbit/Numerics/TrellisTile.h"
 
 #include <cstdlib>
 #include <cstring>
@@ -63,12 +62,19 @@ private:
   IntegerTile tile;
 };
 
-/// Error sums of a tile of an element that is no Integer.
+/// Error sums of a tile of an element that is no Integer: one running sum, by
+/// rows, then by columns.
 ErrorSums measureElements(const IntegerTile &tile, const TileInput &input,
                           const float *importance) {
   std::vector<float> values(static_cast<size_t>(tile.rows * tile.columns));
   decodeElements(tile, values.data());
-  return measureDecoded(input, values.data(), tile.columns, importance);
+  ErrorSums sums;
+  for (int64_t r = 0; r < tile.rows; ++r)
+    for (int64_t k = 0; k < tile.columns; ++k)
+      sums.addWeight(input.weights[r * input.stride + k],
+                     values[static_cast<size_t>(r * tile.columns + k)],
+                     importance ? importance[k] : 1.0f);
+  return sums;
 }
 
 class ElementEncoder final : public TileEncoder {

@@ -172,15 +172,9 @@ ErrorSums TrellisEncoder::measure(const TileInput &input,
                                   const float *importance) const {
   ErrorSums sums;
   for (int64_t r = 0; r < input.rows; ++r)
-    for (int64_t k = 0; k < input.columns; ++k) {
-      double w = input.weights[r * input.stride + k];
-      double e = w - static_cast<double>(search->value(r, k));
-      double h = importance ? static_cast<double>(importance[k]) : 1.0;
-      sums.error += e * e;
-      sums.energy += w * w;
-      sums.weightedError += h * (e * e);
-      sums.weightedEnergy += h * (w * w);
-    }
+    for (int64_t k = 0; k < input.columns; ++k)
+      sums.addWeight(input.weights[r * input.stride + k], search->value(r, k),
+                     importance ? importance[k] : 1.0f);
   return sums;
 }
 

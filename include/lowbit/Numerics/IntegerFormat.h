@@ -79,6 +79,9 @@ struct IntegerFormat {
   int64_t scaleSize() const { return scale == ScaleType::F16 ? 2 : 1; }
 };
 
+bool operator==(const IntegerFormat &a, const IntegerFormat &b);
+bool operator!=(const IntegerFormat &a, const IntegerFormat &b);
+
 /// Null where (C1) to (C4) hold; else a sentence that names the field and its
 /// limit, for example "bits must be 1 to 8".
 const char *whyInvalid(const IntegerFormat &format);

@@ -92,6 +92,14 @@ struct ErrorSums {
 
   /// Adds the sums of another tile; the caller adds tiles from the top down.
   void add(const ErrorSums &other);
+  /// Adds a weight w of importance h that is decoded as ŵ.
+  void addWeight(double w, double decoded, double h) {
+    double e = w - decoded;
+    error += e * e;
+    energy += w * w;
+    weightedError += h * (e * e);
+    weightedEnergy += h * (w * w);
+  }
 };
 
 /// What must be known of a whole tensor before a tile of it can be encoded.
