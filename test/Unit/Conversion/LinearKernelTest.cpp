@@ -251,7 +251,7 @@ TEST_P(IntegerLinear, EqualsNaiveLoops) {
   Choices choices(seed);
   std::vector<LinearCase> cases;
   // Groups of 16 where blocks are as short; one of the others by chance.
-  bool isShort = blockColumns(bits) <= 16;
+  bool isShort = columnsOfBlock(bits) <= 16;
   for (int64_t group : {int64_t(0), choices.pick({32, 64, 128}),
                         isShort ? int64_t(16) : int64_t(64)}) {
     LinearCase c;

@@ -139,7 +139,7 @@ LinearProblem::LinearProblem(const LinearCase &c, uint64_t seed)
 void LinearProblem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
   int64_t first = group * c.groupColumns();
   int64_t columns = std::min(c.groupColumns(), c.inputs - first);
-  int64_t block = blockColumns(c.bits);
+  int64_t block = columnsOfBlock(c.bits);
   int64_t blockBytes = block * 2 * c.bits;
   for (int64_t r = 0; r < 16; ++r) {
     int64_t n = tile * 16 + r;
@@ -198,7 +198,7 @@ void LinearProblem::makeInteger() {
   for (int &zero : zeros)
     zero = c.extreme ? 0 : int(random(0, maxCode));
   groupScales.resize(c.outputs * c.groups());
-  int64_t block = blockColumns(c.bits);
+  int64_t block = columnsOfBlock(c.bits);
   int64_t blockBytes = block * 2 * c.bits;
   int64_t extra = 16 * c.scaleBytes() + (c.offset == 2 ? 2 * c.bits : 0);
   auto bytes = [&](int64_t columns) {

@@ -19,7 +19,7 @@ enum class LinearWeights { Integer, F32, F16, BF16, Trellis };
 enum class LinearTable { None, Mxfp4, Nvfp4, Mxfp6, Mxint8, Ternary, Levels };
 
 /// Columns of a block of codes (Spec.md, section 2).
-inline int64_t blockColumns(int bits) {
+inline int64_t columnsOfBlock(int bits) {
   return bits == 8 ? 4 : bits % 2 ? 32 : bits == 4 ? 8 : 16;
 }
 
