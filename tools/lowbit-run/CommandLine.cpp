@@ -2,6 +2,7 @@
 #include "CommandLine.h"
 
 #include "Terminal.h"
+#include "lowbit/Checkpoint/Decimal.h"
 #include "lowbit/Runtime/lowbit_runtime.h"
 
 #include <CLI/CLI.hpp>
@@ -39,6 +40,20 @@ public:
   CLI::Option *option(const char *names, T &value, const char *text) {
     return finish(app.add_option(names, value, text));
   }
+  /// A whole number from `lowest` to `highest`.
+  CLI::Option *integer(const char *names, int64_t &value, int64_t lowest,
+                       int64_t highest, const char *text) {
+    std::string name = std::string(names);
+    name = name.substr(name.find("--"));
+    auto read = [=, &value](const std::string &typed) {
+      auto number = lowbit::parseDecimal(typed, lowest, highest);
+      if (!number)
+        throw CLI::ValidationError(name, number.error().message);
+      value = *number;
+    };
+    return finish(app.add_option_function<std::string>(names, read, text)
+                      ->type_name("INT"));
+  }
   CLI::Option *flag(const char *names, bool &value, const char *text) {
     return finish(app.add_flag(names, value, text));
   }
@@ -58,9 +73,9 @@ void declareText(Declarations &declare, CommandLine &line) {
   declare.option("-p,--prompt", line.prompt, "Text to go on from");
   declare.option("-f,--file", line.promptFile,
                  "Read the prompt from a file (- is standard input)");
-  declare.option("-n,--n-predict", line.tokens,
-                 "Tokens to make; -1 (default): until the text or the context "
-                 "ends");
+  declare.integer("-n,--n-predict", line.tokens, -1, INT64_MAX,
+                  "Tokens to make; -1 (default): until the text or the context "
+                  "ends");
   declare.flag("--ignore-eos", line.ignoreEnd,
                "Go on after an end-of-text token");
   declare.flag("--special", line.parseSpecial,
@@ -71,8 +86,8 @@ void declareText(Declarations &declare, CommandLine &line) {
   declare.option("--temp", line.temperature,
                  "Temperature, 0 to 10000 (default 0.8); 0 takes the most "
                  "likely token");
-  declare.option("--top-k", line.topK,
-                 "Keep this many most likely tokens (default 40); 0: all");
+  declare.integer("--top-k", line.topK, 0, INT32_MAX,
+                  "Keep this many most likely tokens (default 40); 0: all");
   declare.option("--top-p", line.topP,
                  "Keep the most likely tokens of this probability (default "
                  "0.95); 1: all");
@@ -80,8 +95,8 @@ void declareText(Declarations &declare, CommandLine &line) {
       "--min-p", line.minP,
       "Keep tokens of at least this share of the largest probability "
       "(default 0.05); 0: all");
-  declare.option("-s,--seed", line.seed,
-                 "Seed; -1 (default): another one each time");
+  declare.integer("-s,--seed", line.seed, -1, INT64_MAX,
+                  "Seed; -1 (default): another one each time");
 }
 
 void declareFigures(Declarations &declare, CommandLine &line) {
@@ -96,16 +111,16 @@ void declareFigures(Declarations &declare, CommandLine &line) {
               "lowbit (default: BOS first in every window, all other tokens "
               "scored) or llama.cpp (the second half of each window)")
       ->check(CLI::IsMember({"lowbit", "llama.cpp"}));
-  declare.option("--windows", line.windows,
-                 "At most so many windows of the text; 0 (default): all");
+  declare.integer("--windows", line.windows, 0, INT64_MAX,
+                  "At most so many windows of the text; 0 (default): all");
   declare.flag("--bench", line.bench,
                "Measure tokens per second of a prompt and of making text");
-  declare.option("--pp", line.benchPrompt,
-                 "Tokens of the prompt in --bench (default 512); 0: skip");
-  declare.option("--tg", line.benchTokens,
-                 "Tokens to make in --bench (default 128); 0: skip");
-  declare.option("-r,--repetitions", line.repetitions,
-                 "Repetitions in --bench (default 5)");
+  declare.integer("--pp", line.benchPrompt, 0, INT64_MAX,
+                  "Tokens of the prompt in --bench (default 512); 0: skip");
+  declare.integer("--tg", line.benchTokens, 0, INT64_MAX,
+                  "Tokens to make in --bench (default 128); 0: skip");
+  declare.integer("-r,--repetitions", line.repetitions, 1, 10000,
+                  "Repetitions in --bench (default 5)");
   declare
       .option("-o,--output", line.format,
               "md or json for --bench; text or json for --perplexity and "
@@ -123,11 +138,12 @@ void declareRest(Declarations &declare, CommandLine &line) {
                  "Write the logits of all tokens of the prompt, f32 [tokens, "
                  "vocabulary], as .npy");
   declare.group = "How it runs";
-  declare.option("-t,--threads", line.threads,
-                 "Threads; 0 (default): one for each CPU");
-  declare.option("-c,--ctx-size", line.context,
-                 "Positions of the context (default: all of the model); with "
-                 "--perplexity, tokens of a window (default 512)");
+  declare.integer("-t,--threads", line.threads, 0, 10000,
+                  "Threads; 0 (default): one for each CPU");
+  declare.integer(
+      "-c,--ctx-size", line.context, 0, INT64_MAX,
+      "Positions of the context; 0 (default): all of the model; with "
+      "--perplexity, tokens of a window (0: 512)");
   declare
       .option("--weights", line.weights,
               "copy into huge pages, map, or automatic (default)")
@@ -140,8 +156,8 @@ void declareRest(Declarations &declare, CommandLine &line) {
               "kernels (default), or reference or reference-f64: the "
               "interpreter lowbit-reference of the compiler tools")
       ->check(CLI::IsMember({"kernels", "reference", "reference-f64"}));
-  declare.option("--width", line.width,
-                 "Bit width of nested models (default: the largest)");
+  declare.integer("--width", line.width, -1, INT32_MAX,
+                  "Bit width of nested models; -1 (default): the largest");
   declare.flag("--trust", line.trust,
                "Run the code of an artifact that you did not compile");
   declare.group = "The artifact";
@@ -225,15 +241,6 @@ std::string checkTogether(const CommandLine &line) {
     return "--logits needs --ids, --prompt or --file";
   if (!line.compareWith.empty() && line.perplexityFile.empty())
     return "--compare needs --perplexity FILE";
-  if (line.repetitions < 1 || line.repetitions > 10000)
-    return "--repetitions: " + std::to_string(line.repetitions) +
-           " is not in 1…10000";
-  if (line.benchPrompt < 0 || line.benchTokens < 0)
-    return "--pp and --tg must not be negative";
-  if (line.threads < 0 || line.threads > 10000)
-    return "--threads: " + std::to_string(line.threads) + " is not in 0…10000";
-  if (line.seed < -1)
-    return "--seed: " + std::to_string(line.seed) + " is not in -1…";
   return "";
 }
 

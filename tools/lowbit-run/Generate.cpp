@@ -157,9 +157,6 @@ int lowbit::run::generateText(const CommandLine &line) {
   // Before the work of opening.
   if (auto *error = lowbit_sampler_check(&options.sampler))
     return fail(error);
-  if (line.tokens < -1)
-    return fail(2, "--n-predict: " + std::to_string(line.tokens) +
-                       " is not in -1…");
   ModelHandle model;
   ContextHandle context;
   int32_t sequence = 0;

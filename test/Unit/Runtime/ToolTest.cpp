@@ -85,6 +85,33 @@ TEST_F(Tool, RefusesUsageThatMakesNoSense) {
   expect(run("m.lowbit --trust --seed -2"), 2, "--seed");
 }
 
+TEST_F(Tool, ReadsWholeNumbersInDecimal) {
+  const std::string model = "m.lowbit --trust -p Hi --temp 0 --ignore-eos ";
+  // Never octal, hexadecimal, clamped or wrapped.
+  Outcome padded = run(model + "-n 010");
+  EXPECT_NE(padded.err.find("text: 10 tokens"), std::string::npos)
+      << padded.err;
+  for (auto [flag, name] :
+       {std::pair<const char *, const char *>{"-n", "--n-predict"},
+        {"-s", "--seed"},
+        {"-c", "--ctx-size"},
+        {"-t", "--threads"},
+        {"--top-k", "--top-k"},
+        {"--width", "--width"}})
+    for (const char *value : {"99999999999999999999", "0x8", "+8", "8.0"})
+      expect(run(model + flag + " " + value), 2,
+             (std::string(name) + ": is \"" + value +
+              "\", must be a decimal number from ")
+                 .c_str());
+  // Not cut to 32 bits on the way to the runtime.
+  expect(run(model + "--width 4294967295"), 2, "--width: is \"4294967295\"");
+  expect(run(model + "--top-k 2147483648"), 2, "to 2147483647");
+  expect(run("m.lowbit --trust --bench -r 0"), 2,
+         "--repetitions: is \"0\", must be a decimal number from 1 to 10000");
+  expect(run("m.lowbit --trust -p Hi", "LOWBIT_ARG_N_PREDICT=ten"), 2,
+         "--n-predict: is \"ten\"");
+}
+
 TEST_F(Tool, NamesWhatIsWrongWithAFile) {
   expect(run("none.lowbit -p a"), 3, "none.lowbit");
   expect(run("m.lowbit -p a"), 7, "--trust");
