@@ -394,7 +394,7 @@ TEST(ApiNumerics, QuantizesPacksAndUnpacks) {
           ++compared;
         }
   EXPECT_EQ(compared, 72);
-  lowbit_integer_format wrong{5, 64, 0, 0};
+  lowbit_integer_format wrong{9, 64, 0, 0};
   int64_t bytes = 0;
   EXPECT_EQ(codeOf(lowbit_stored_bytes(&wrong, 16, 16, &bytes)), 2);
   lowbit_integer_format right{4, 64, 0, 0};
