@@ -6,6 +6,7 @@
 #include "lowbit/Runtime/Model.h"
 #include "lowbit/Runtime/Session.h"
 #include "lowbit/Runtime/lowbit_runtime.h"
+#include "lowbit/Tokenizer/Tokenizer.h"
 
 #include <algorithm>
 #include <cstddef>
@@ -20,6 +21,10 @@ struct lowbit_error {
 
 struct lowbit_model {
   std::shared_ptr<lowbit::Model> model;
+};
+
+struct lowbit_tokenizer {
+  lowbit::Tokenizer tokenizer;
 };
 
 struct lowbit_context {

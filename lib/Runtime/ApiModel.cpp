@@ -182,22 +182,30 @@ lowbit_error *lowbit_tokenize(const lowbit_model *model, const char *text,
                  ids, count);
 }
 
-lowbit_error *lowbit_tokenize_file(const char *path, const char *text,
-                                   size_t bytes, int32_t addSpecial,
-                                   int32_t parseSpecial, int32_t **ids,
-                                   size_t *count) {
+lowbit_error *lowbit_tokenizer_open(const char *path,
+                                    lowbit_tokenizer **tokenizer) {
   auto artifact = Artifact::open(path);
   if (!artifact)
     return toApi(artifact.error());
   auto json = artifact->section("tokenizer");
   if (!json)
     return toApi(json.error());
-  auto tokenizer = Tokenizer::parse(*json, artifact->path() + ": tokenizer");
-  if (!tokenizer)
-    return toApi(tokenizer.error());
-  return giveIds(
-      tokenizer->encode({text, bytes}, addSpecial != 0, parseSpecial != 0), ids,
-      count);
+  auto parsed = Tokenizer::parse(*json, artifact->path() + ": tokenizer");
+  if (!parsed)
+    return toApi(parsed.error());
+  *tokenizer = new lowbit_tokenizer{std::move(*parsed)};
+  return nullptr;
+}
+
+void lowbit_tokenizer_close(lowbit_tokenizer *tokenizer) { delete tokenizer; }
+
+lowbit_error *lowbit_tokenizer_encode(const lowbit_tokenizer *handle,
+                                      const char *text, size_t bytes,
+                                      int32_t addSpecial, int32_t parseSpecial,
+                                      int32_t **ids, size_t *count) {
+  return giveIds(handle->tokenizer.encode({text, bytes}, addSpecial != 0,
+                                          parseSpecial != 0),
+                 ids, count);
 }
 
 lowbit_error *lowbit_detokenize(const lowbit_model *model, const int32_t *ids,

@@ -35,15 +35,20 @@ int makeContext(const CommandLine &line, const ModelHandle &model,
 /// The facts of a model.
 lowbit_model_facts factsOf(const ModelHandle &model);
 
-/// The text of --prompt or --file.
-int readPrompt(const CommandLine &line, std::string &text);
-
-/// The ids of --ids, or of the prompt with special tokens added.
+/// The ids of --ids, each of the vocabulary, or of the prompt with special
+/// tokens added.
 int readPromptIds(const CommandLine &line, const ModelHandle &model,
                   std::vector<int32_t> &ids);
 
-/// A file of ids: decimal numbers separated by white space, commas or brackets.
-int readIds(const std::string &path, std::vector<int32_t> &ids);
+/// Whether the prompt is not empty and fits the context.
+int checkPromptLength(const CommandLine &line, const ContextHandle &context,
+                      const std::vector<int32_t> &ids);
+
+/// The ids of the text of --perplexity, without BOS.
+int readScoredText(const CommandLine &line, const ModelHandle &model,
+                   std::vector<int32_t> &ids);
+/// As fail, naming that text where the problem is with it.
+int failScoring(const CommandLine &line, lowbit_error *error);
 
 /// One for each action; they return the exit code.
 int generateText(const CommandLine &line);

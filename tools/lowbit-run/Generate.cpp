@@ -1,4 +1,4 @@
-//===- Generate.cpp - Models, prompts, text -------------------------------===//
+//===- Generate.cpp - Models, and text from them --------------------------===//
 #include "Actions.h"
 #include "Terminal.h"
 
@@ -62,37 +62,6 @@ lowbit_model_facts lowbit::run::factsOf(const ModelHandle &model) {
   facts.size = sizeof(facts);
   lowbit_model_get_facts(model.get(), &facts);
   return facts;
-}
-
-int lowbit::run::readPrompt(const CommandLine &line, std::string &text) {
-  if (line.promptFile.empty()) {
-    text = line.prompt;
-    return 0;
-  }
-  return readInput(line.promptFile, text);
-}
-
-int lowbit::run::readPromptIds(const CommandLine &line,
-                               const ModelHandle &model,
-                               std::vector<int32_t> &ids) {
-  if (!line.idsFile.empty())
-    return readIds(line.idsFile, ids);
-  std::string text;
-  if (int code = readPrompt(line, text))
-    return code;
-  int32_t *list = nullptr;
-  size_t count = 0;
-  if (auto *error =
-          lowbit_tokenize(model.get(), text.data(), text.size(),
-                          /*add_special=*/1, line.parseSpecial, &list, &count))
-    return fail(error);
-  ids.assign(list, list + count);
-  lowbit_free(list);
-  // Without a prompt the model begins by itself, where it can.
-  int32_t bos = factsOf(model).bos;
-  if (ids.empty() && bos >= 0)
-    ids.push_back(bos);
-  return 0;
 }
 
 namespace {
@@ -168,11 +137,8 @@ int lowbit::run::generateText(const CommandLine &line) {
   if (int code = makeContext(line, model, line.context, context, &sequence))
     return code;
   // Before the prompt is printed.
-  int64_t positions = lowbit_context_positions(context.get());
-  if (ids.empty() || ids.size() > static_cast<uint64_t>(positions))
-    return fail(2, "prompt: has " + std::to_string(ids.size()) +
-                       " tokens, must have 1 to " + std::to_string(positions) +
-                       " (the context)");
+  if (int code = checkPromptLength(line, context, ids))
+    return code;
   if (line.idsFile.empty() && !line.noDisplayPrompt) {
     char *text = nullptr;
     if (auto *error = lowbit_detokenize(model.get(), ids.data(), ids.size(),

@@ -1,56 +1,14 @@
-//===- Logits.cpp - Ids in, ids out, logits out ---------------------------===//
+//===- Logits.cpp - The logits of a prompt, to a file ---------------------===//
 #include "Actions.h"
 #include "Terminal.h"
 
-#include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Checkpoint/OutputFile.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cstdio>
 
 using namespace lowbit;
 using namespace lowbit::run;
-
-int lowbit::run::readIds(const std::string &path, std::vector<int32_t> &ids) {
-  std::string text;
-  if (int code = readInput(path, text))
-    return code;
-  constexpr std::string_view separators = " \t\r\n,[]";
-  std::string_view rest = text;
-  for (;;) {
-    size_t start = rest.find_first_not_of(separators);
-    if (start == std::string_view::npos)
-      return 0;
-    rest.remove_prefix(start);
-    std::string_view word = rest.substr(0, rest.find_first_of(separators));
-    rest.remove_prefix(word.size());
-    int32_t id = 0;
-    auto [end, problem] =
-        std::from_chars(word.data(), word.data() + word.size(), id);
-    if (problem != std::errc() || end != word.data() + word.size() || id < 0)
-      return fail(3, escaped(path) + ": token " + std::to_string(ids.size()) +
-                         ": is " + quoted(word) +
-                         ", must be a decimal number from 0 to 2147483647");
-    ids.push_back(id);
-  }
-}
-
-int lowbit::run::printTokens(const CommandLine &line) {
-  std::string text;
-  if (int code = readPrompt(line, text))
-    return code;
-  int32_t *ids = nullptr;
-  size_t count = 0;
-  if (auto *error = lowbit_tokenize_file(line.model.c_str(), text.data(),
-                                         text.size(), /*add_special=*/1,
-                                         line.parseSpecial, &ids, &count))
-    return fail(error);
-  for (size_t i = 0; i < count; ++i)
-    printf("%d\n", ids[i]);
-  lowbit_free(ids);
-  return 0;
-}
 
 namespace {
 
@@ -105,11 +63,8 @@ int lowbit::run::writeLogits(const CommandLine &line) {
     return code;
   if (int code = makeContext(line, model, line.context, context, &sequence))
     return code;
-  int64_t positions = lowbit_context_positions(context.get());
-  if (ids.empty() || ids.size() > static_cast<uint64_t>(positions))
-    return fail(3, "tokens: there are " + std::to_string(ids.size()) +
-                       ", must be 1 to " + std::to_string(positions) +
-                       " (the context)");
+  if (int code = checkPromptLength(line, context, ids))
+    return code;
   lowbit_model_facts facts = factsOf(model);
   uint64_t rowBytes = static_cast<uint64_t>(facts.vocabulary) * sizeof(float);
   std::string header =

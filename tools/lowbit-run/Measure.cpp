@@ -17,23 +17,6 @@ void onWindow(void *user, int64_t done, int64_t all) {
   static_cast<ProgressLine *>(user)->update(done, all);
 }
 
-/// The ids of the text, without BOS.
-int readText(const CommandLine &line, const ModelHandle &model,
-             std::vector<int32_t> &ids) {
-  std::string text;
-  if (int code = readInput(line.perplexityFile, text))
-    return code;
-  int32_t *list = nullptr;
-  size_t count = 0;
-  if (auto *error = lowbit_tokenize(model.get(), text.data(), text.size(),
-                                    /*add_special=*/0, /*parse_special=*/0,
-                                    &list, &count))
-    return fail(error);
-  ids.assign(list, list + count);
-  lowbit_free(list);
-  return 0;
-}
-
 struct Protocol {
   long long window, stride;
   const char *bos, *scored;
@@ -95,7 +78,7 @@ int compareWith(const CommandLine &line, const ContextHandle &mine,
     if (auto *error =
             lowbit_compare(mine.get(), other.get(), ids.data(), ids.size(),
                            &options, onWindow, &progress, &result))
-      return fail(error);
+      return failScoring(line, error);
   }
   if (line.format == "json") {
     printJson(protocol, result.mine, &result);
@@ -121,7 +104,7 @@ int lowbit::run::measurePerplexity(const CommandLine &line) {
   std::vector<int32_t> ids;
   if (int code = openModel(line, line.model, model))
     return code;
-  if (int code = readText(line, model, ids))
+  if (int code = readScoredText(line, model, ids))
     return code;
   if (int code = makeContext(line, model, 0, context, nullptr))
     return code;
@@ -141,7 +124,7 @@ int lowbit::run::measurePerplexity(const CommandLine &line) {
     ProgressLine progress("windows");
     if (auto *error = lowbit_perplexity(context.get(), ids.data(), ids.size(),
                                         &options, onWindow, &progress, &result))
-      return fail(error);
+      return failScoring(line, error);
   }
   if (line.format == "json")
     printJson(protocol, result, nullptr);

@@ -36,6 +36,7 @@ extern "C" {
 typedef struct lowbit_error lowbit_error;
 typedef struct lowbit_model lowbit_model;
 typedef struct lowbit_context lowbit_context;
+typedef struct lowbit_tokenizer lowbit_tokenizer;
 
 /** Version of the library, `0.1.0`. Never freed. */
 const char *lowbit_version(void);
@@ -147,7 +148,7 @@ lowbit_error *lowbit_model_replace_parameter(lowbit_model *model,
 
 /** Ids of a text. With `add_special` the template of the tokenizer is applied
  *  (usually: BOS in front); with `parse_special` the text of a special token
- *  becomes its id. To be freed. */
+ *  becomes its id. To be freed. Every code 3 is about the text. */
 lowbit_error *lowbit_tokenize(const lowbit_model *model, const char *text,
                               size_t bytes, int32_t add_special,
                               int32_t parse_special, int32_t **ids,
@@ -160,12 +161,17 @@ lowbit_error *lowbit_detokenize(const lowbit_model *model, const int32_t *ids,
 /*===- Tokenizer alone
  * ------------------------------------------------------===*/
 
-/** As lowbit_tokenize, without opening the model's code or weights: needs no
+/** Reads the tokenizer of an artifact, not its code or weights: needs no
  *  trust. */
-lowbit_error *lowbit_tokenize_file(const char *path, const char *text,
-                                   size_t bytes, int32_t add_special,
-                                   int32_t parse_special, int32_t **ids,
-                                   size_t *count);
+lowbit_error *lowbit_tokenizer_open(const char *path,
+                                    lowbit_tokenizer **tokenizer);
+void lowbit_tokenizer_close(lowbit_tokenizer *tokenizer);
+/** As lowbit_tokenize. */
+lowbit_error *lowbit_tokenizer_encode(const lowbit_tokenizer *tokenizer,
+                                      const char *text, size_t bytes,
+                                      int32_t add_special,
+                                      int32_t parse_special, int32_t **ids,
+                                      size_t *count);
 
 /*===- Contexts
  * -------------------------------------------------------------===*/
@@ -334,7 +340,8 @@ typedef struct {
 /** Called after each window. */
 typedef void (*lowbit_progress)(void *user, int64_t done, int64_t all);
 
-/** Scores the ids of a text (without BOS; it is added). */
+/** Scores the ids of a text (without BOS; it is added). Code 3: the text is too
+ *  short to score a token. */
 lowbit_error *lowbit_perplexity(lowbit_context *context, const int32_t *ids,
                                 size_t count,
                                 const lowbit_perplexity_options *options,

@@ -87,10 +87,18 @@ TEST_F(Api, TokenizesAndBack) {
   lowbit_free(text);
   int32_t *same = nullptr;
   size_t sameCount = 0;
+  lowbit_tokenizer *tokenizer = nullptr;
+  succeed(lowbit_tokenizer_open(path.c_str(), &tokenizer));
   succeed(
-      lowbit_tokenize_file(path.c_str(), "Hi!", 3, 1, 0, &same, &sameCount));
+      lowbit_tokenizer_encode(tokenizer, "Hi!", 3, 1, 0, &same, &sameCount));
   EXPECT_EQ(sameCount, count);
   lowbit_free(same);
+  EXPECT_EQ(codeOf(lowbit_tokenizer_encode(tokenizer, "\xFF", 1, 0, 0, &same,
+                                           &sameCount)),
+            3);
+  lowbit_tokenizer_close(tokenizer);
+  lowbit_tokenizer_close(nullptr);
+  EXPECT_EQ(codeOf(lowbit_tokenizer_open("none.lowbit", &tokenizer)), 3);
   lowbit_free(ids);
   EXPECT_EQ(codeOf(lowbit_tokenize(model, "\xFF", 1, 0, 0, &ids, &count)), 3);
 }

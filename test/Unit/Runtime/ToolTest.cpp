@@ -124,6 +124,36 @@ TEST_F(Tool, NamesWhatIsWrongWithAFile) {
   expect(run("bad.lowbit --verify"), 7, "weights.head");
 }
 
+TEST_F(Tool, NamesTheFileThatIsWrong) {
+  writeFile(folder.file("binary.txt"), std::string("ab\xFF"));
+  const char *utf8 = "binary.txt: text: is not UTF-8 at byte 2";
+  for (const char *arguments :
+       {"--tokenize -f binary.txt", "-f binary.txt", "--perplexity binary.txt",
+        "-f binary.txt --logits x.npy"})
+    expect(run(std::string("m.lowbit --trust ") + arguments), 3, utf8);
+  expect(run("m.lowbit --tokenize -p \"$(cat binary.txt)\""), 2,
+         "--prompt: text: is not UTF-8 at byte 2");
+  expect(run("none.lowbit --tokenize -p a"), 3, "lowbit-run: none.lowbit: ");
+
+  writeFile(folder.file("ids.txt"), "5 272");
+  writeFile(folder.file("words.txt"), "5 x");
+  writeFile(folder.file("empty.txt"), "");
+  for (const char *action : {"", " --logits x.npy"}) {
+    std::string start = std::string("m.lowbit --trust") + action + " --ids ";
+    expect(run(start + "ids.txt"), 3,
+           "ids.txt: token 1: is \"272\", must be a decimal number from 0 to "
+           "271");
+    expect(run(start + "words.txt"), 3, "words.txt: token 1: is \"x\"");
+    expect(run(start + "empty.txt"), 3,
+           "empty.txt: has 0 tokens, must have 1 to 150");
+  }
+  expect(run("m.lowbit --trust --perplexity empty.txt -c 50"), 3,
+         "empty.txt: text has 0 tokens");
+  // A wrong flag is not blamed on the file.
+  expect(run("m.lowbit --trust --perplexity empty.txt -c 500"), 2,
+         "lowbit-run: context of a window");
+}
+
 TEST_F(Tool, GeneratesText) {
   Outcome outcome =
       run("m.lowbit --trust -p Hi --temp 0 -n 10 --ignore-eos -t 2");
@@ -149,8 +179,13 @@ TEST_F(Tool, RepeatsTextForASeed) {
 
 TEST_F(Tool, NeverCutsAPromptSilently) {
   writeFile(folder.file("long.txt"), std::string(150, 'a'));
-  expect(run("m.lowbit --trust -f long.txt"), 2,
-         "has 151 tokens, must have 1 to 150");
+  expect(run("m.lowbit --trust -f long.txt"), 3,
+         "long.txt: has 151 tokens, must have 1 to 150 (the context)");
+  expect(run("m.lowbit --trust -f long.txt --logits x.npy"), 3,
+         "long.txt: has 151 tokens");
+  expect(run("m.lowbit --trust -f - <long.txt"), 3,
+         "standard input: has 151 tokens");
+  expect(run("m.lowbit --trust -c 3 -p abc"), 2, "--prompt: has 4 tokens");
   writeFile(folder.file("fits.txt"), std::string(149, 'a'));
   Outcome full = run("m.lowbit --trust -f fits.txt --ignore-eos");
   EXPECT_EQ(full.code, 0);
@@ -187,8 +222,7 @@ TEST_F(Tool, WritesLogits) {
   }
   writeFile(folder.file("ids"), "1 -2");
   expect(run("m.lowbit --trust --ids ids --logits o2.npy"), 3, "token 1");
-  writeFile(folder.file("ids"), "1 272");
-  expect(run("m.lowbit --trust --ids ids --logits o2.npy"), 2, "token: 272");
+  writeFile(folder.file("ids"), "1 2");
   expect(run("m.lowbit --trust --ids ids --logits none/o.npy"), 5, "none");
   // What failed leaves nothing behind.
   EXPECT_EQ(
