@@ -99,6 +99,7 @@ private:
   Status checkCalibration();
   Status openOutput();
   Status load();
+  Status settlePlan();
   Result<Recipe> chooseRecipe();
   Status transform();
   Status prepareWeights();
@@ -118,7 +119,8 @@ private:
                               const std::string &contents) const;
   bool stopped() const { return options.stop && options.stop->load(); }
 
-  const CompileOptions &options;
+  /// As given; `load` fills in what the input decides.
+  CompileOptions options;
   mlir::MLIRContext context;
   Progress progress;
   std::chrono::steady_clock::time_point start;
@@ -145,7 +147,7 @@ Status Compilation::checkOptions() {
       return Error{ExitCode::Usage, "--kv: " + choice.error().message};
   bool isPlan =
       options.emit == Stage::Planned || options.emit == Stage::Lowered;
-  if (isPlan && options.targets.size() != 1)
+  if (isPlan && options.targets.size() > 1)
     return Error{ExitCode::Usage, "--emit=" + stageName(options.emit).str() +
                                       " goes with one target, --targets has " +
                                       std::to_string(options.targets.size())};
@@ -220,7 +222,9 @@ Status Compilation::load() {
         ExitCode::Usage,
         quoted(options.input) + " is at stage " + stageName(input.stage).str() +
             " already, beyond --emit=" + stageName(options.emit).str()};
-  if (!options.profile.empty() && input.stage >= Stage::Materialized)
+  if (Status status = settlePlan())
+    return status;
+  if (!options.profile.empty() && input.graphStage >= Stage::Materialized)
     return Error{ExitCode::Usage,
                  "--profile does not go with a module at stage " +
                      stageName(input.stage).str() + ": its weights are packed"};
@@ -230,6 +234,41 @@ Status Compilation::load() {
                  "quantized, " +
                      quoted(options.input) + " is at stage " +
                      stageName(input.stage).str()};
+  return std::nullopt;
+}
+
+/// Target and context: what is asked for, or what a planned module has.
+Status Compilation::settlePlan() {
+  if (!input.planned) {
+    if (options.targets.empty())
+      options.targets = {"x86_64"};
+    return std::nullopt;
+  }
+  Result<std::string> target = getPlannedTarget(*input.planned);
+  if (!target)
+    return target.error();
+  auto refuse = [&](const std::string &flag, const std::string &value) {
+    return Error{ExitCode::Usage, flag + " does not go with " +
+                                      quoted(options.input) +
+                                      ", which was planned for " + value};
+  };
+  for (const std::string &other : options.targets)
+    if (other != *target)
+      return refuse("--targets=" + other, *target);
+  if (options.context != 0 && options.context != input.context)
+    return refuse("--context " + std::to_string(options.context),
+                  std::to_string(input.context));
+  options.context = 0;
+  Result<ManifestModel> model = readModelFacts(*input.module, options);
+  if (!model)
+    return model.error();
+  if (input.context < 1 || input.context > model->context)
+    return badInput(options.input, contextAttr.str(),
+                    "is " + std::to_string(input.context) +
+                        ", must be from 1 to " +
+                        std::to_string(model->context));
+  options.targets = {*target};
+  options.context = input.context;
   return std::nullopt;
 }
 
@@ -361,16 +400,10 @@ Status Compilation::planAndGenerate() {
   std::vector<std::string> names = options.targets;
   std::sort(names.begin(), names.end());
   names.erase(std::unique(names.begin(), names.end()), names.end());
-  if (input.stage >= Stage::Planned) {
-    Result<std::string> target = getPlannedTarget(module);
-    if (!target)
-      return target.error();
-    names = {*target};
-  }
   for (const std::string &name : names) {
     progress.begin("generating code for " + name, 0);
     mlir::OwningOpRef<mlir::ModuleOp> planned;
-    if (input.stage < Stage::Planned) {
+    if (!input.planned) {
       auto made = planTarget(module, name, model->context);
       if (!made)
         return made.error();
@@ -378,8 +411,8 @@ Status Compilation::planAndGenerate() {
       if (Status status = dump(*planned, "planned." + name))
         return status;
     }
-    auto generated =
-        generateTarget(planned ? *planned : module, model->vocabulary, options);
+    auto generated = generateTarget(planned ? *planned : *input.planned,
+                                    model->vocabulary, options);
     if (stopped())
       return Error{ExitCode::Stopped, "stopped before weights were written"};
     if (!generated)
@@ -444,28 +477,27 @@ Result<std::string> Compilation::emitMaterialized() {
 
 /// The stages planned and lowered.
 Result<std::string> Compilation::emitPlanned() {
-  mlir::ModuleOp module = *input.module;
-  Result<ManifestModel> model = readModelFacts(module, options);
-  if (!model)
-    return model.error();
-  mlir::OwningOpRef<mlir::ModuleOp> planned;
-  std::string target = options.targets[0];
-  if (input.stage < Stage::Planned) {
-    auto made = planTarget(module, target, model->context);
+  const std::string &target = options.targets[0];
+  if (!input.planned) {
+    mlir::ModuleOp graph = *input.module;
+    Result<ManifestModel> model = readModelFacts(graph, options);
+    if (!model)
+      return model.error();
+    mlir::Builder builder(&context);
+    graph->setAttr(stageAttr, builder.getStringAttr(stageName(
+                                  std::max(input.graphStage, Stage::LaidOut))));
+    auto made = planTarget(graph, target, model->context);
     if (!made)
       return made.error();
-    planned = std::move(*made);
-    module = *planned;
-  } else {
-    Result<std::string> name = getPlannedTarget(module);
-    if (!name)
-      return name.error();
-    target = *name;
+    input.planned = std::move(*made);
+    mlir::ModuleOp planned = *input.planned;
+    planned->setAttr(graphAttr, builder.getStringAttr(print(graph)));
+    planned->setAttr(contextAttr, builder.getI64IntegerAttr(model->context));
   }
   if (options.emit == Stage::Lowered && input.stage < Stage::Lowered)
-    if (Status status = lowerTarget(module, target))
+    if (Status status = lowerTarget(*input.planned, target))
       return *status;
-  return emitText(module, options.emit);
+  return emitText(*input.planned, options.emit);
 }
 
 Fingerprint Compilation::makeFingerprint(const Container &container,

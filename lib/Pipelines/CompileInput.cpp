@@ -12,6 +12,8 @@
 #include "llvm/Support/Path.h"
 
 #include <algorithm>
+#include <map>
+#include <tuple>
 
 using namespace lowbit;
 using llvm::StringRef;
@@ -71,12 +73,12 @@ Status checkNesting(StringRef text, const std::string &path) {
   return std::nullopt;
 }
 
-Result<CompileInput> readModule(mlir::MLIRContext &context,
-                                const CompileOptions &options) {
-  Result<std::string> text = readFile(options.input, maxModuleBytes);
-  if (!text)
-    return text.error();
-  if (Status status = checkNesting(*text, options.input))
+/// A module that an earlier run wrote, and the stage that it says it is at and
+/// fulfils. `name` is for messages.
+Result<std::pair<mlir::OwningOpRef<mlir::ModuleOp>, Stage>>
+parseModule(mlir::MLIRContext &context, StringRef text,
+            const std::string &name) {
+  if (Status status = checkNesting(text, name))
     return *status;
   std::string problem;
   mlir::ScopedDiagnosticHandler handler(&context,
@@ -85,25 +87,81 @@ Result<CompileInput> readModule(mlir::MLIRContext &context,
                                             problem = diagnostic.str();
                                           return mlir::success();
                                         });
-  CompileInput input;
-  input.module = mlir::parseSourceString<mlir::ModuleOp>(
-      *text, mlir::ParserConfig(&context), options.input);
-  if (!input.module)
-    return badInput(options.input, "",
-                    "is no module: " + escaped(problem, 400));
-  auto name = (*input.module)->getAttrOfType<mlir::StringAttr>(stageAttr);
+  auto module = mlir::parseSourceString<mlir::ModuleOp>(
+      text, mlir::ParserConfig(&context), name);
+  if (!module)
+    return badInput(name, "", "is no module: " + escaped(problem, 400));
+  auto said = (*module)->getAttrOfType<mlir::StringAttr>(stageAttr);
   std::optional<Stage> stage =
-      name ? parseStage(name.getValue()) : std::nullopt;
+      said ? parseStage(said.getValue()) : std::nullopt;
   if (!stage || *stage == Stage::Artifact)
-    return badInput(options.input, "lowbit.stage",
+    return badInput(name, stageAttr.str(),
                     "does not name the stage of the module, must be one of " +
                         listStages() + " (before artifact)");
-  input.stage = *stage;
   std::string gate =
       ("builtin.module(lowbit-verify-stage{stage=" + stageName(*stage) + "})")
           .str();
-  if (Status status = runPipeline(*input.module, gate))
-    return badInput(options.input, "", status->message);
+  if (Status status = runPipeline(*module, gate))
+    return badInput(name, "", status->message);
+  return std::make_pair(std::move(module), *stage);
+}
+
+/// Parameters as a module prints them, by name.
+std::map<std::string, std::string> printParameters(mlir::ModuleOp module) {
+  std::map<std::string, std::string> parameters;
+  for (auto parameter : module.getOps<ParameterOp>())
+    llvm::raw_string_ostream(parameters[parameter.getSymName().str()])
+        << parameter;
+  return parameters;
+}
+
+/// Takes out the graph and the context that travel with a planned or lowered
+/// module.
+Status splitPlanned(CompileInput &input, const std::string &name) {
+  mlir::ModuleOp planned = *input.planned;
+  auto text = planned->getAttrOfType<mlir::StringAttr>(graphAttr);
+  if (!text)
+    return badInput(name, graphAttr.str(),
+                    "is missing: an artifact holds the graph, too");
+  std::string graphName = name + ": " + graphAttr.str();
+  auto graph = parseModule(*planned.getContext(), text, graphName);
+  if (!graph)
+    return graph.error();
+  std::tie(input.module, input.graphStage) = std::move(*graph);
+  if (input.graphStage != Stage::LaidOut &&
+      input.graphStage != Stage::Materialized)
+    return badInput(graphName, stageAttr.str(),
+                    "is " + stageName(input.graphStage).str() +
+                        ", must be laid-out or materialized");
+  auto inGraph = printParameters(*input.module);
+  for (const auto &[parameter, print] : printParameters(planned))
+    if (auto found = inGraph.find(parameter);
+        found == inGraph.end() || found->second != print)
+      return badInput(name, "@" + parameter,
+                      "is not what it is in " + graphAttr.str());
+  auto context = planned->getAttrOfType<mlir::IntegerAttr>(contextAttr);
+  if (!context)
+    return badInput(name, contextAttr.str(), "is missing, must be an integer");
+  input.context = context.getInt();
+  return std::nullopt;
+}
+
+Result<CompileInput> readModule(mlir::MLIRContext &context,
+                                const CompileOptions &options) {
+  Result<std::string> text = readFile(options.input, maxModuleBytes);
+  if (!text)
+    return text.error();
+  auto parsed = parseModule(context, *text, options.input);
+  if (!parsed)
+    return parsed.error();
+  CompileInput input;
+  std::tie(input.module, input.stage) = std::move(*parsed);
+  input.graphStage = input.stage;
+  if (input.stage >= Stage::Planned) {
+    input.planned = std::move(input.module);
+    if (Status status = splitPlanned(input, options.input))
+      return *status;
+  }
   StringRef parent = llvm::sys::path::parent_path(options.input);
   std::string folder = parent.empty() ? "." : parent.str();
   input.modelFolder =

@@ -14,8 +14,17 @@ namespace lowbit {
 
 /// A module, its stage, and where the bytes of its parameters are.
 struct CompileInput {
+  /// The model as a graph, at a stage before planned.
   mlir::OwningOpRef<mlir::ModuleOp> module;
+  /// The module that was read where that is at the stage planned or lowered;
+  /// its graph, which travels with it, is `module` then.
+  mlir::OwningOpRef<mlir::ModuleOp> planned;
+  /// Of what was read.
   Stage stage = Stage::Imported;
+  /// Of `module`: differs from `stage` only where that is planned or lowered.
+  Stage graphStage = Stage::Imported;
+  /// Most positions of a sequence that `planned` is for.
+  int64_t context = 0;
   /// The model folder, for config.json and the tokenizer.
   std::string modelFolder;
   /// Folders to look for weights in, in order.

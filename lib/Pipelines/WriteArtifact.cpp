@@ -30,20 +30,12 @@ std::string print(mlir::ModuleOp module) {
   return text;
 }
 
-/// The KV cache, from the graph or from the kernels.
+/// The KV cache of a graph.
 std::optional<CacheFormat> findCache(mlir::ModuleOp module) {
   std::optional<CacheFormat> format;
-  module.walk([&](mlir::Operation *op) {
-    if (auto attention = llvm::dyn_cast<AttentionOp>(op)) {
-      format = CacheFormat::get(attention);
-    } else if (auto kernel = llvm::dyn_cast<KernelOp>(op)) {
-      mlir::DictionaryAttr parameters = kernel.getParameters();
-      if (auto type = parameters.getAs<mlir::TypeAttr>("cache")) {
-        auto group = parameters.getAs<mlir::IntegerAttr>("cache_group");
-        format = CacheFormat{type.getValue(), group ? group.getInt() : 0};
-      }
-    }
-    return format ? mlir::WalkResult::interrupt() : mlir::WalkResult::advance();
+  module.walk([&](AttentionOp attention) {
+    format = CacheFormat::get(attention);
+    return mlir::WalkResult::interrupt();
   });
   return format;
 }

@@ -20,7 +20,7 @@ def same_bytes_on_every_way(folder):
         env={**os.environ, "LC_ALL": "tr_TR.UTF-8", "TZ": "Asia/Tokyo", "TMPDIR": str(other)})
     check(digest(other / "two.lowbit") == expected, "jobs, folder and locale do not matter")
 
-    stages = ["imported", "transformed", "quantized", "laid-out"]
+    stages = ["imported", "transformed", "quantized", "laid-out", "planned", "lowered"]
     for stage in stages:
         module = folder / f"{stage}.mlir"
         run(model, "-o", module, f"--emit={stage}", *recipe)
@@ -34,20 +34,22 @@ def same_bytes_on_every_way(folder):
         check(digest(folder / "next.mlir") == digest(folder / f"{after}.mlir"),
               f"{after} from {before}")
 
-    # Stages with other inputs (packed weights) hold the same weights.
-    for stage in ("materialized", "planned", "lowered"):
-        module = folder / f"{stage}.mlir"
-        run(model, "-o", module, f"--emit={stage}", *recipe)
-        run(module, "-o", folder / f"from-{stage}.lowbit", "--model", model)
-        check(weights(folder / f"from-{stage}.lowbit") == weights(one), f"weights from {stage}")
 
-
-def weights(path):
-    data = path.read_bytes()
-    size = int.from_bytes(data[:8], "little")
-    header = json.loads(data[8:8 + size])
-    return {name: data[8 + size + h["data_offsets"][0]:8 + size + h["data_offsets"][1]]
-            for name, h in header.items() if name.startswith("weights.")}
+def context_travels(folder):
+    """--context is decided in the stage planned and holds from then on."""
+    model = write_model("llama1", folder / "context")
+    recipe = ["--recipe", "int4-g64", "--context", 100]
+    run(model, "-o", folder / "short.lowbit", *recipe)
+    run(model, "-o", folder / "short.mlir", "--emit=planned", *recipe)
+    run(folder / "short.mlir", "-o", folder / "from-short.lowbit", "--model", model)
+    check(digest(folder / "from-short.lowbit") == digest(folder / "short.lowbit"), "context")
+    for value in (50, 101):
+        _, error = run(folder / "short.mlir", "-o", folder / "other.lowbit", "--model", model,
+                       "--context", value, expect=2)
+        check(f"--context {value}" in error and "100" in error, error)
+    _, error = run(folder / "short.mlir", "-o", folder / "other.lowbit", "--model", model,
+                   "--targets", "aarch64", expect=2)
+    check("--targets" in error and "x86_64" in error, error)
 
 
 def dry_run_is_exact(folder):
@@ -111,6 +113,7 @@ def options_reach_the_graph(folder):
 if __name__ == "__main__":
     root = fresh(sys.argv[1])
     same_bytes_on_every_way(root)
+    context_travels(root)
     dry_run_is_exact(root)
     manifest_says_what_is_there(root)
     options_reach_the_graph(root)

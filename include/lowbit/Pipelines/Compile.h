@@ -36,8 +36,9 @@ struct CompileOptions {
   /// Name or path; empty: the one that the module was made with.
   std::string recipe;
   Stage emit = Stage::Artifact;
-  /// `x86_64`, `aarch64`.
-  std::vector<std::string> targets = {"x86_64"};
+  /// `x86_64`, `aarch64`; empty: the one that the module was planned for, else
+  /// x86_64.
+  std::vector<std::string> targets;
   /// Threads, ≥ 1. Does not change the bytes.
   unsigned jobs = 1;
   /// Take up what an interrupted run left.
@@ -46,7 +47,8 @@ struct CompileOptions {
   bool dryRun = false;
   /// Replace an output that exists.
   bool force = false;
-  /// Most positions of a sequence; 0: those that the model was made for.
+  /// Most positions of a sequence; 0: those that the module was planned for,
+  /// else those that the model was made for.
   int64_t context = 0;
   /// Cache type, a name of parseCacheName (`f16`, `i4-g32`); empty: the
   /// recipe's.

@@ -42,6 +42,12 @@ constexpr llvm::StringLiteral stageAttr = "lowbit.stage";
 constexpr llvm::StringLiteral recipeAttr = "lowbit.recipe";
 constexpr llvm::StringLiteral pipelineAttr = "lowbit.pipeline";
 
+/// On a planned or lowered module: the text of the module before its graph was
+/// turned into kernels, which the artifact holds for the reference engine, and
+/// the most positions of a sequence that it was planned for.
+constexpr llvm::StringLiteral graphAttr = "lowbit.graph";
+constexpr llvm::StringLiteral contextAttr = "lowbit.context";
+
 /// On a module of kernels: the only variant that is wanted (Spec.md, section
 /// 5.1, by name); all of the target's where it is absent.
 constexpr llvm::StringLiteral variantAttr = "lowbit.variant";
