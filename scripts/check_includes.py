@@ -18,7 +18,7 @@ ALLOWED = {
     "Analysis": ["IR", "Numerics", "Checkpoint"],
     "Transforms": ["IR", "Analysis", "Numerics", "Reference", "Checkpoint"],
     "Conversion": ["IR", "Numerics", "Target/TargetInfo.h", "Runtime/Plan.h"],
-    "Target": ["Runtime/Plan.h", "Runtime/Digest.h", "Runtime/KernelTable.h", "Checkpoint", "Numerics"],
+    "Target": ["Checkpoint", "Numerics"],
     "Pipelines": ["IR", "Numerics", "Checkpoint", "Import", "Analysis", "Transforms", "Conversion", "Target",
                   "Tokenizer", "Runtime"],
 }

@@ -87,7 +87,8 @@ bool belongsTo(StringRef pass, StringRef part) {
   bool quantizes = pass == "lowbit-quantize" || pass == "lowbit-set-cache";
   bool isFixed =
       pass == "lowbit-fuse-linears" || pass == "lowbit-outline-parameters" ||
-      pass == "lowbit-assign-layouts" || pass == "lowbit-verify-stage";
+      pass == "lowbit-assign-layouts" || pass == "lowbit-verify-stage" ||
+      pass == "lowbit-insert-observers" || pass == "lowbit-extract-part";
   return pass.starts_with("lowbit-") && !isFixed &&
          quantizes == (part == "quantize");
 }

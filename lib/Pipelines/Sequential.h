@@ -1,6 +1,6 @@
 //===- Sequential.h - Weights packed block by block -------------*- C++ -*-===//
 //
-// `--calibration=sequential` (Spec.md, section 8): the tokens of a text run
+// `--calibration=sequential` (Spec.md, section 9): the tokens of a text run
 // through the layers that are packed already, with the kernels and the cache of
 // the recipe, and beside them through the model at full precision. For each
 // linear input in turn, what is read and what should be read is summed, the

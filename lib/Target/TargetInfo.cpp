@@ -24,9 +24,10 @@ static constexpr TargetInfo x86Variants[] = {
      /*hasF16Conversion=*/true, /*hasAvx2=*/true, /*hasAvx512Vnni=*/true},
 };
 
-// ARMv8.0: fused multiply-add and conversions of f16 are part of the base.
+// ARMv8.0 is what every such machine runs: fused multiply-add and conversions
+// of f16 are part of the base.
 static constexpr TargetInfo aarch64Variants[] = {
-    {/*name=*/"neon", /*triple=*/"aarch64-unknown-linux-gnu", /*variant=*/0,
+    {/*name=*/"portable", /*triple=*/"aarch64-unknown-linux-gnu", /*variant=*/0,
      /*cpu=*/"generic", /*features=*/"+neon", /*vectorBits=*/128,
      /*vectorRegisters=*/32, /*hasFma=*/true, /*hasF16Conversion=*/true,
      /*hasAvx2=*/false, /*hasAvx512Vnni=*/false},

@@ -22,6 +22,8 @@ RECIPES = [
     ({"quantize": [{"lowbit-fuse-linears": {}}]}, 2, ["lowbit-fuse-linears", "quantize"]),
     ({"transform": [{"lowbit-quantize": {}}]}, 2, ["lowbit-quantize", "transform"]),
     ({"quantize": [{"cse": {}}]}, 2, ['"cse" is no pass']),
+    ({"transform": [{"lowbit-insert-observers": {}}]}, 2, ['"lowbit-insert-observers" is no pass']),
+    ({"transform": [{"lowbit-extract-part": {}}]}, 2, ['"lowbit-extract-part" is no pass']),
     ({"quantize": [{"lowbit-quantize": {"bits": 4}}]}, 2, ["no such option bits"]),
     (quantize(format="int9-g64"), 2, ["int9-g64", "bits must be 1 to 8"]),
     (quantize(format="int4-g64", activation="f32"), 2, ["activation f32", "format int4-g64"]),

@@ -3,7 +3,7 @@
 // Kernels add the moments of a batch to f32 accumulators. After at most
 // `chunkRows` rows an accumulator is added to a total in f64 and begins anew,
 // so that a profile of any length has the error of a short one (Spec.md,
-// section 8). Where a text has no more rows than that, there are no totals.
+// section 9). Where a text has no more rows than that, there are no totals.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_TOOLS_CALIBRATE_MOMENTS_H

@@ -1,6 +1,6 @@
 //===- ProfileFile.h - A profile in the making ------------------*- C++ -*-===//
 //
-// Spec.md, section 8. Every size is known before the first number is, so parts
+// Spec.md, section 9. Every size is known before the first number is, so parts
 // are written to their places as they are done; the file appears whole or not
 // at all.
 //

@@ -1,6 +1,6 @@
 //===- Profile.h - What calibration measured --------------------*- C++ -*-===//
 //
-// A profile is a safetensors file (Spec.md, section 8). For each distinct
+// A profile is a safetensors file (Spec.md, section 9). For each distinct
 // linear input it holds the second moments H = Σ x xᵀ over the calibration
 // tokens as `h.<tensor>`, f32: `[K]`, the diagonal; `[K(K+1)/2]`, the lower
 // triangle with the diagonal, row by row, where the metadata has `moments` =
@@ -46,7 +46,7 @@ public:
   bool hasFullMoments() const;
 
   /// The model that it is of, as the metadata's `model` says: SHA-256 over the
-  /// lines `file digest` of config, tokenizer and weights (Spec.md, section 8).
+  /// lines `file digest` of config, tokenizer and weights (Spec.md, section 9).
   std::optional<std::string> model() const;
 
   /// Path and file, for the manifest.

@@ -53,8 +53,6 @@ public:
   /// Bytes that the partial has now.
   uint64_t size() const { return byteCount; }
   const std::string &path() const { return outputPath; }
-  /// Where the bytes are until `publish`.
-  const std::string &partialPath() const { return partial; }
 
   /// Makes the file exactly `bytes` long and takes the room on the disk; where
   /// it is not there, the line says bytes needed and free.

@@ -2,7 +2,7 @@
 //
 // The ids of a text are cut into windows, each of which begins with BOS where
 // the model has one, and the windows into batches that a plan takes (Spec.md,
-// section 8). Rows stay in the order of the text, so what is summed over them
+// section 9). Rows stay in the order of the text, so what is summed over them
 // does not depend on threads.
 //
 //===----------------------------------------------------------------------===//

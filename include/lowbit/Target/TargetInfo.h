@@ -16,7 +16,8 @@ namespace lowbit {
 
 /// Facts of one CPU variant.
 struct TargetInfo {
-  /// Name in options and kernel dumps: `portable`, `avx2`, `avx512`, `neon`.
+  /// Name in options and kernel dumps: `portable`, `avx2`, `avx512`; the
+  /// runtime calls the variant of that number the same (KernelTable.h).
   llvm::StringRef name;
   /// LLVM triple, e.g. `x86_64-unknown-linux-gnu`.
   llvm::StringRef triple;

@@ -62,6 +62,17 @@ struct ConvertLowbitToVector
       module.emitError() << "knows no target '" << target << "'";
       return signalPassFailure();
     }
+    if (!variant.empty() &&
+        llvm::none_of(variants, [&](const TargetInfo &info) {
+          return variant == info.name;
+        })) {
+      InFlightDiagnostic error = module.emitError()
+                                 << "target '" << target << "' has no variant '"
+                                 << variant << "'; it has ";
+      llvm::interleaveComma(
+          variants, error, [&](const TargetInfo &info) { error << info.name; });
+      return signalPassFailure();
+    }
     OpBuilder builder(&getContext());
     for (KernelOp kernel :
          llvm::make_early_inc_range(module.getOps<KernelOp>())) {

@@ -58,7 +58,7 @@ TEST(TrellisTables, AreThoseThatFilesDependOn) {
   EXPECT_EQ(findTrellisCode(1, 11), nullptr);
 }
 
-/// Section 9 of Spec.md holds the same numbers.
+/// Section 10 of Spec.md holds the same numbers.
 TEST(TrellisTables, AreThoseOfTheSpecification) {
   std::ifstream file(LOWBIT_SOURCE_DIR "/docs/Spec.md");
   std::string spec((std::istreambuf_iterator<char>(file)), {});
