@@ -85,6 +85,48 @@ TEST_F(Tool, RefusesUsageThatMakesNoSense) {
   expect(run("m.lowbit --trust --seed -2"), 2, "--seed");
 }
 
+TEST_F(Tool, RefusesFlagsWithoutEffect) {
+  writeFile(folder.file("t.txt"), std::string(60, 'a'));
+  writeFile(folder.file("ids"), "1 2");
+  for (auto [arguments, message] :
+       {std::pair<const char *, const char *>{
+            "--inspect -p a", "--prompt has no effect with --inspect"},
+        {"--inspect --engine reference", "--engine has no effect"},
+        {"--verify -o json", "--output has no effect with --verify"},
+        {"--verify -n 3", "--n-predict has no effect with --verify"},
+        {"--tokenize -p a -t 2", "--threads has no effect with --tokenize"},
+        {"--tokenize --ids ids", "--ids has no effect with --tokenize"},
+        {"--list-variants", "model has no effect with --list-variants"},
+        {"--bench --temp 1", "--temp has no effect with --bench"},
+        {"--bench -f t.txt", "--file has no effect with --bench"},
+        {"--perplexity t.txt -p a", "--prompt has no effect"},
+        {"--logits x.npy -p a -n 1", "--n-predict has no effect with --logits"},
+        {"-p a -o json -n 1",
+         "--output needs --perplexity or --bench or --inspect"},
+        {"-p a --pp 3", "--pp needs --bench"},
+        {"-p a --windows 3", "--windows needs --perplexity"},
+        {"-p a --protocol lowbit", "--protocol needs --perplexity"},
+        {"--ids ids --special", "--special has no effect with --ids"},
+        {"--perplexity t.txt -o md", "--perplexity prints text or json"},
+        {"--inspect -o md", "--inspect prints text or json, not md"},
+        {"--bench -o text", "--bench prints md or json, not text"},
+        {"--bench --pp 0 --tg 0", "--pp and --tg are both 0"},
+        {"--perplexity t.txt --engine reference -o json",
+         "--output has no effect with --engine=reference"},
+        {"--perplexity t.txt --engine reference --variant avx2",
+         "--variant has no effect with --engine=reference"},
+        {"--ids ids --logits x.npy --engine reference-f64 -c 9",
+         "--ctx-size has no effect with --logits and --engine=reference-f64"}})
+    expect(run(std::string("m.lowbit --trust ") + arguments), 2, message);
+  // The environment is for many runs, so for each what it has a use for.
+  std::string everywhere = "LOWBIT_ARG_TEMP=0 LOWBIT_ARG_OUTPUT=json "
+                           "LOWBIT_ARG_THREADS=2 LOWBIT_ARG_N_PREDICT=1";
+  EXPECT_EQ(run("m.lowbit --inspect", everywhere).out,
+            run("m.lowbit --inspect -o json").out);
+  EXPECT_EQ(run("m.lowbit --trust -p Hi --ignore-eos", everywhere).out,
+            run("m.lowbit --trust -p Hi --ignore-eos --temp 0 -n 1").out);
+}
+
 TEST_F(Tool, ReadsWholeNumbersInDecimal) {
   const std::string model = "m.lowbit --trust -p Hi --temp 0 --ignore-eos ";
   // Never octal, hexadecimal, clamped or wrapped.
