@@ -86,19 +86,26 @@ static Status checkLength(Bytes bytes, const std::string &file) {
 
 static Status checkMetadata(const SafetensorsHeader &header,
                             const std::string &file) {
-  std::string kind, version;
+  std::string version;
+  const std::string *kind = nullptr, *unknown = nullptr;
   for (auto &[key, value] : header.metadata) {
     if (key == "kind")
-      kind = value;
+      kind = &value;
     else if (key == "version")
       version = value;
     else
-      return damaged(file, "metadata: unknown key " + quoted(key));
+      unknown = &key;
   }
-  if (kind != "lowbit")
-    return damaged(file, "metadata: kind is " + quoted(kind) +
-                             ", must be \"lowbit\" (a checkpoint? "
-                             "lowbit-compile makes an artifact of it)");
+  // First of all what it is: a checkpoint has metadata of its own.
+  if (!kind)
+    return damaged(file, "is a checkpoint (or another safetensors file), not a "
+                         "lowbit artifact; compile its folder with "
+                         "lowbit-compile");
+  if (*kind != "lowbit")
+    return damaged(file, "is not a lowbit artifact: metadata: kind is " +
+                             quoted(*kind) + ", must be \"lowbit\"");
+  if (unknown)
+    return damaged(file, "metadata: unknown key " + quoted(*unknown));
   if (version != artifactVersion)
     return damaged(file, "metadata: version is " + quoted(version) +
                              ", this runner reads " + quoted(artifactVersion));

@@ -190,8 +190,9 @@ TEST_F(ArtifactFile, HintsAtTransfersThatMangle) {
 
 TEST_F(ArtifactFile, RefusesOtherKindsAndVersions) {
   Sections sections = tinySections();
-  expectRefused(buildArtifact(sections, {}), {"kind"});
-  expectRefused(buildArtifact(sections, {{"format", "pt"}}), {"format"});
+  expectRefused(buildArtifact(sections, {}), {"is a checkpoint"});
+  expectRefused(buildArtifact(sections, {{"format", "pt"}}),
+                {"is a checkpoint"});
   expectRefused(buildArtifact(sections, {{"kind", "lowbi"}, {"version", "1"}}),
                 {"kind", "lowbi"});
   for (const char *version : {"0", "2", "1.1", ""})

@@ -166,6 +166,29 @@ TEST_F(Tool, NamesWhatIsWrongWithAFile) {
   expect(run("bad.lowbit --verify"), 7, "weights.head");
 }
 
+TEST_F(Tool, TellsACheckpointFromAnArtifact) {
+  auto write = [&](const char *name, const std::string &metadata) {
+    std::string header = "{" + metadata +
+                         "\"w\":{\"dtype\":\"U8\",\"shape\":[8],"
+                         "\"data_offsets\":[0,8]}}";
+    std::string length(8, '\0');
+    length[0] = static_cast<char>(header.size());
+    writeFile(folder.file(name), length + header + std::string(8, 'x'));
+  };
+  write("with.safetensors", "\"__metadata__\":{\"format\":\"pt\"},");
+  write("without.safetensors", "");
+  for (const char *name : {"with", "without"})
+    expect(run(std::string(name) + ".safetensors -p a"), 7,
+           ("lowbit-run: " + std::string(name) +
+            ".safetensors: is a checkpoint (or another safetensors file), not "
+            "a lowbit artifact; compile its folder with lowbit-compile")
+               .c_str());
+  write("profile", "\"__metadata__\":{\"kind\":\"lowbit profile\"},");
+  expect(run("profile --inspect"), 7, "kind is \"lowbit profile\"");
+  write("newer", "\"__metadata__\":{\"kind\":\"lowbit\",\"more\":\"1\"},");
+  expect(run("newer --inspect"), 7, "metadata: unknown key \"more\"");
+}
+
 TEST_F(Tool, NamesTheFileThatIsWrong) {
   writeFile(folder.file("binary.txt"), std::string("ab\xFF"));
   const char *utf8 = "binary.txt: text: is not UTF-8 at byte 2";
