@@ -12,6 +12,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <new>
+#include <sys/stat.h>
 #include <unistd.h>
 
 using namespace lowbit;
@@ -140,12 +141,21 @@ void run::ProgressLine::update(int64_t done, int64_t all) {
           isTerminal ? "" : "\n");
 }
 
+/// Whether a path leads to a terminal, a pipe or the like: /dev/stdin, mostly.
+static bool isStream(const std::string &path) {
+  struct stat facts;
+  return stat(path.c_str(), &facts) == 0 &&
+         (S_ISCHR(facts.st_mode) || S_ISFIFO(facts.st_mode) ||
+          S_ISSOCK(facts.st_mode));
+}
+
 int run::readInput(const std::string &path, std::string &text) {
   if (path != "-") {
     auto content = readFile(path, maxInputBytes);
     if (!content)
       return fail(static_cast<int>(content.error().code),
-                  content.error().message);
+                  content.error().message +
+                      (isStream(path) ? "; - reads standard input" : ""));
     text = std::move(*content);
     return 0;
   }

@@ -27,9 +27,9 @@ protected:
   /// Runs the tool through the shell; `before` is put in front.
   Outcome run(const std::string &arguments, const std::string &before = "") {
     std::string out = folder.file("out"), err = folder.file("err");
-    std::string command = "cd " + folder.path +
-                          " && XDG_CONFIG_HOME=" + folder.file("config") + " " +
-                          before + " " LOWBIT_RUN_TOOL " " + arguments;
+    std::string command = "cd " + folder.path + " && export XDG_CONFIG_HOME=" +
+                          folder.file("config") + "; " + before +
+                          " " LOWBIT_RUN_TOOL " " + arguments;
     if (command.find("1>") == std::string::npos &&
         command.find(">&-") == std::string::npos)
       command += " >" + out;
@@ -217,6 +217,18 @@ TEST_F(Tool, NamesTheFileThatIsWrong) {
   // A wrong flag is not blamed on the file.
   expect(run("m.lowbit --trust --perplexity empty.txt -c 500"), 2,
          "lowbit-run: context of a window");
+}
+
+TEST_F(Tool, SaysHowStandardInputIsRead) {
+  const char *hint = "not a regular file; - reads standard input";
+  expect(run("m.lowbit --tokenize -f /dev/stdin </dev/zero"), 3, hint);
+  expect(run("m.lowbit --tokenize -f /dev/stdin", "echo ab |"), 3, hint);
+  expect(run("m.lowbit --trust --ids /dev/stdin", "echo 1 |"), 3, hint);
+  Outcome folderName = run("m.lowbit --tokenize -f .");
+  expect(folderName, 3, "is a directory");
+  EXPECT_EQ(folderName.err.find("standard input"), std::string::npos);
+  EXPECT_EQ(run("m.lowbit --tokenize -f -", "printf ab |").out,
+            "256\n97\n98\n");
 }
 
 TEST_F(Tool, GeneratesText) {
