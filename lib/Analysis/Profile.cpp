@@ -2,6 +2,7 @@
 
 #include "lowbit/Analysis/Profile.h"
 #include "lowbit/Checkpoint/Message.h"
+#include "lowbit/Numerics/Elements.h"
 #include "lowbit/Numerics/Float.h"
 
 #include <cstring>
@@ -158,4 +159,32 @@ Profile::moments(const std::vector<std::string> &tensors,
                             (i == j ? " and not negative" : ""));
   }
   return std::optional<std::vector<float>>(std::move(moments));
+}
+
+Result<std::vector<float>>
+Profile::samples(const std::vector<std::string> &tensors,
+                 int64_t columns) const {
+  const TensorEntry *entry = find(tensors);
+  return entry ? samplesAt(entry->name.substr(2), columns)
+               : std::vector<float>();
+}
+
+Result<std::vector<float>> Profile::samplesAt(const std::string &place,
+                                              int64_t columns) const {
+  const TensorEntry *entry = container.find("sample." + place);
+  if (!entry)
+    return std::vector<float>();
+  const std::string &path = container.file().name();
+  if (entry->dtype != DType::F16 || entry->shape.size() != 2 ||
+      entry->shape[1] != static_cast<uint64_t>(columns))
+    return badInput(path, entry->name,
+                    "is " + entry->describe() + ", must be F16 [rows, " +
+                        std::to_string(columns) + "]");
+  Bytes bytes = container.bytes(*entry);
+  std::vector<float> rows(entry->shape[0] * entry->shape[1]);
+  widenElements(ElementType::F16, bytes.data, rows.size(), rows.data());
+  for (float value : rows)
+    if (!isFiniteFloat(value))
+      return badInput(path, entry->name, "has a value that is not finite");
+  return rows;
 }

@@ -1,6 +1,6 @@
 //===- LowbitAttrs.cpp - Formats, layouts, sources --------------*- C++ -*-===//
 
-#include "lowbit/IR/Lowbit.h"
+#include "TransformSyntax.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -23,10 +23,133 @@ static void printGroup(AsmPrinter &printer, int64_t group) {
     printer << group;
 }
 
+/// `block = 16`.
+static ParseResult parseSize(AsmParser &parser, StringRef name, int64_t &size) {
+  return failure(parser.parseKeyword(name) || parser.parseEqual() ||
+                 parser.parseInteger(size));
+}
+
+/// `block = 12, seed = 3, transposed`, the last two optional.
+static ParseResult parseHadamard(AsmParser &parser, int64_t &block,
+                                 std::optional<int64_t> &seed,
+                                 bool &transposed) {
+  transposed = false;
+  if (parseSize(parser, "block", block))
+    return failure();
+  while (succeeded(parser.parseOptionalComma())) {
+    if (!transposed && succeeded(parser.parseOptionalKeyword("transposed"))) {
+      transposed = true;
+    } else if (int64_t value; !seed && !transposed) {
+      if (parser.parseKeyword("seed") || parser.parseEqual() ||
+          parser.parseInteger(value))
+        return failure();
+      seed = value;
+    } else {
+      return parser.emitError(parser.getCurrentLocation(),
+                              "expected '>' behind seed and transposed");
+    }
+  }
+  return success();
+}
+
+static void printHadamard(AsmPrinter &printer, int64_t block,
+                          std::optional<int64_t> seed, bool transposed) {
+  printer << "block = " << block;
+  if (seed)
+    printer << ", seed = " << *seed;
+  if (transposed)
+    printer << ", transposed";
+}
+
+/// `block = 8, seed = 3` or `block = 8, bits = "0f"`.
+static ParseResult parseSigns(AsmParser &parser, int64_t &block,
+                              std::optional<int64_t> &seed, StringAttr &bits) {
+  int64_t value;
+  if (parseSize(parser, "block", block) || parser.parseComma())
+    return failure();
+  if (succeeded(parser.parseOptionalKeyword("bits"))) {
+    std::string text;
+    if (parser.parseEqual() || parser.parseString(&text))
+      return failure();
+    bits = StringAttr::get(parser.getContext(), text);
+    return success();
+  }
+  if (parser.parseKeyword("seed") || parser.parseEqual() ||
+      parser.parseInteger(value))
+    return failure();
+  seed = value;
+  return success();
+}
+
+static void printSigns(AsmPrinter &printer, int64_t block,
+                       std::optional<int64_t> seed, StringAttr bits) {
+  printer << "block = " << block;
+  if (seed)
+    printer << ", seed = " << *seed;
+  else
+    printer << ", bits = " << bits;
+}
+
+/// `columns = 8, runs = [0, 8], transposed, averaged`, the last two optional.
+static ParseResult parseGather(AsmParser &parser, int64_t &columns,
+                               SmallVector<int64_t> &runs, bool &transposed,
+                               bool &averaged) {
+  transposed = averaged = false;
+  if (parseSize(parser, "columns", columns) || parser.parseComma() ||
+      parser.parseKeyword("runs") || parser.parseEqual() ||
+      parser.parseCommaSeparatedList(AsmParser::Delimiter::Square, [&] {
+        return parser.parseInteger(runs.emplace_back());
+      }))
+    return failure();
+  while (succeeded(parser.parseOptionalComma())) {
+    if (!transposed && !averaged &&
+        succeeded(parser.parseOptionalKeyword("transposed"))) {
+      transposed = true;
+      continue;
+    }
+    if (averaged || parser.parseKeyword("averaged"))
+      return failure();
+    averaged = true;
+  }
+  return success();
+}
+
+static void printGather(AsmPrinter &printer, int64_t columns,
+                        ArrayRef<int64_t> runs, bool transposed,
+                        bool averaged) {
+  printer << "columns = " << columns << ", runs = [";
+  llvm::interleaveComma(runs, printer);
+  printer << "]";
+  if (transposed)
+    printer << ", transposed";
+  if (averaged)
+    printer << ", averaged";
+}
+
 #include "lowbit/IR/LowbitEnums.cpp.inc"
 #include "lowbit/IR/LowbitInterfaces.cpp.inc"
 #define GET_ATTRDEF_CLASSES
 #include "lowbit/IR/LowbitAttrs.cpp.inc"
+
+ParseResult lowbit::parseTransformKind(AsmParser &parser,
+                                       TransformInterface &kind) {
+  SMLoc loc = parser.getCurrentLocation();
+  StringRef mnemonic;
+  Attribute attribute;
+  OptionalParseResult parsed =
+      generatedAttributeParser(parser, &mnemonic, Type(), attribute);
+  if (parsed.has_value() && failed(*parsed))
+    return failure();
+  kind = dyn_cast_or_null<TransformInterface>(attribute);
+  if (!kind)
+    return parser.emitError(loc, "expected a kind of transform: hadamard, "
+                                 "signs, diagonal, dense, kronecker or gather");
+  return success();
+}
+
+void lowbit::printTransformKind(AsmPrinter &printer, TransformInterface kind) {
+  (void)generatedAttributePrinter(kind, printer);
+}
 
 void LowbitDialect::registerAttributes() {
   addAttributes<
@@ -294,9 +417,13 @@ LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError,
   // source_c1
   if (file.empty() || tensor.empty())
     return emitError() << "file and tensor must not be empty";
-  if (file.contains('/') || file == "..")
-    return emitError() << "file must be a name without folders, got '" << file
-                       << "'";
+  bool isPath = file.starts_with("/") || file.starts_with("./");
+  SmallVector<StringRef> parts;
+  file.split(parts, '/');
+  if ((!isPath && parts.size() > 1) || llvm::is_contained(parts, ".."))
+    return emitError() << "file must be a name without folders, or a path that "
+                          "starts with / or ./ and has no .., got '"
+                       << file << "'";
   // source_c2
   if (offset < 0 || bytes < 0)
     return emitError() << "offset and bytes must not be negative, got "

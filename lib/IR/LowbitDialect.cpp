@@ -1,6 +1,6 @@
 //===- LowbitDialect.cpp - Registration -------------------------*- C++ -*-===//
 
-#include "lowbit/IR/Lowbit.h"
+#include "TransformSyntax.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/DialectImplementation.h"
 #include "llvm/ADT/TypeSwitch.h"
@@ -68,6 +68,16 @@ static void printCacheGroup(OpAsmPrinter &printer, lowbit::AttentionOp,
     printer << "head";
   else
     printer << group.getInt();
+}
+
+static ParseResult parseKind(OpAsmParser &parser,
+                             lowbit::TransformInterface &kind) {
+  return lowbit::parseTransformKind(parser, kind);
+}
+
+static void printKind(OpAsmPrinter &printer, Operation *,
+                      lowbit::TransformInterface kind) {
+  lowbit::printTransformKind(printer, kind);
 }
 
 #define GET_OP_CLASSES

@@ -6,8 +6,9 @@
 #include "Sequential.h"
 #include "WriteArtifact.h"
 #include "WriteWeights.h"
-#include "lowbit/Analysis/Profile.h"
+#include "lowbit/Analysis/ModelNumbers.h"
 #include "lowbit/Checkpoint/Message.h"
+#include "lowbit/Pipelines/VerifyNumerics.h"
 #include "lowbit/Runtime/Trust.h"
 #include "lowbit/Target/EmitObject.h"
 #include "lowbit/Target/TargetInfo.h"
@@ -321,6 +322,17 @@ Status Compilation::transform() {
                      " does not go with a module at stage " +
                      stageName(input.stage).str() + ": that is decided"};
   }
+  std::optional<FolderBytes> sampleBytes;
+  std::optional<NumericsVerifier> verifier;
+  if (options.verifyNumerics) {
+    sampleBytes.emplace(input.weightFolders);
+    verifier.emplace(*sampleBytes, NumericsOptions());
+  }
+  Result<NumbersSource> numbers =
+      NumbersSource::open(input.weightFolders, options.profile);
+  if (!numbers)
+    return numbers.error();
+  provideNumbers(context, *numbers);
   Stage last = std::min(options.emit, Stage::LaidOut);
   for (Stage stage = input.stage; stage < last;) {
     if (isSequential(options) && stage == Stage::Transformed)
@@ -329,12 +341,18 @@ Status Compilation::transform() {
       modules.quantized = module.clone();
     Stage next = static_cast<Stage>(static_cast<int>(stage) + 1);
     if (Status status =
-            runPipeline(module, makePipeline(recipe, stage, next, true)))
+            runPipeline(module, makePipeline(recipe, stage, next, true),
+                        verifier ? &*verifier : nullptr))
       return status;
     stage = next;
     if (Status status = dump(module, stageName(stage)))
       return status;
   }
+  if (verifier)
+    progress.note("verify-numerics: " + std::to_string(verifier->compared()) +
+                  " passes keep what they promise, " +
+                  std::to_string(verifier->skipped()) +
+                  " could not be evaluated");
   return std::nullopt;
 }
 
@@ -523,10 +541,12 @@ Status Compilation::writeLedger(const Materializer &materializer,
   for (const std::string &line :
        warnOfCoherentWeights(materializer.parameters(), ledger))
     progress.note(line);
-  if (Status status =
-          writeFile(options.output + ".ledger.json", writeLedgerJson(ledger)))
+  std::vector<LedgerDecision> decisions = getDecisions(*input.module);
+  if (Status status = writeFile(options.output + ".ledger.json",
+                                writeLedgerJson(ledger, decisions)))
     return status;
-  return writeFile(options.output + ".ledger.txt", writeLedgerTable(ledger));
+  return writeFile(options.output + ".ledger.txt",
+                   writeLedgerTable(ledger, decisions));
 }
 
 std::string describeBits(const Manifest &manifest) {

@@ -39,6 +39,7 @@ public:
   Result<std::optional<std::vector<float>>>
   moments(const std::vector<std::string> &tensors,
           int64_t columns) const override;
+  bool isBehindTransforms() const override { return true; }
   DriftView drift(const std::vector<std::string> &tensors) const override;
 
   /// Inputs that will have a turn.

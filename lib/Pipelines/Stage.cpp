@@ -3,6 +3,7 @@
 #include "lowbit/Pipelines/Stage.h"
 #include "lowbit/Conversion/Passes.h"
 #include "lowbit/IR/Lowbit.h"
+#include "lowbit/Pipelines/VerifyNumerics.h"
 #include "lowbit/Transforms/Passes.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"
@@ -68,7 +69,8 @@ std::string lowbit::makePipeline(const Recipe &recipe, Stage from, Stage to,
   return "builtin.module(" + llvm::join(passes, ",") + ")";
 }
 
-Status lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
+Status lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline,
+                           NumericsVerifier *verifier) {
   std::string problem;
   llvm::raw_string_ostream problemStream(problem);
   mlir::PassManager manager(module.getContext());
@@ -79,6 +81,8 @@ Status lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
   if (mlir::failed(parsed))
     return Error{ExitCode::Usage, oneLine(parseErrors)};
   static_cast<mlir::OpPassManager &>(manager) = std::move(*parsed);
+  if (verifier)
+    manager.addInstrumentation(verifier->makeInstrumentation());
 
   mlir::ScopedDiagnosticHandler handler(
       module.getContext(), [&](mlir::Diagnostic &diagnostic) {
@@ -91,7 +95,7 @@ Status lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline) {
     return Error{ExitCode::Unsupported,
                  problem.empty() ? "pass pipeline failed: " + pipeline.str()
                                  : oneLine(problem)};
-  return std::nullopt;
+  return verifier ? verifier->result() : std::nullopt;
 }
 
 bool lowbit::lowerKernelsOf(mlir::ModuleOp module, const EmitOptions &options) {

@@ -73,10 +73,12 @@ ManifestTensor describeTensor(const StoredParameter &parameter) {
 }
 
 /// Counts of parameters and complete bits from the list of tensors.
-void addFigures(Manifest &manifest) {
+void addFigures(Manifest &manifest,
+                const std::vector<StoredParameter> &parameters) {
   double linearBytes = 0, allBytes = 0;
-  for (const ManifestTensor &tensor : manifest.tensors) {
-    int64_t weights = tensor.rows * tensor.columns;
+  for (size_t i = 0; i < parameters.size(); ++i) {
+    const ManifestTensor &tensor = manifest.tensors[i];
+    int64_t weights = parameters[i].originals;
     manifest.parameters += weights;
     allBytes += static_cast<double>(tensor.bytes);
     LedgerEntry entry;
@@ -157,7 +159,7 @@ Result<Manifest> lowbit::makeManifest(mlir::ModuleOp module,
   manifest.inputs = inputs.list();
   for (const StoredParameter &parameter : materializer.parameters())
     manifest.tensors.push_back(describeTensor(parameter));
-  addFigures(manifest);
+  addFigures(manifest, materializer.parameters());
   for (const TargetOutput &target : targets)
     manifest.targets.push_back(target.target);
   manifest.module =

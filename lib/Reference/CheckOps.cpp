@@ -57,19 +57,23 @@ LogicalResult check::ExpectCloseOp::verify() {
 // Comparing
 //===----------------------------------------------------------------------===//
 
-/// Shape and values of what is compared; a weight is decoded to f32.
+/// Shape and values of what is compared; a stored weight is decoded to f32, a
+/// computed one is what it is.
 static HostTensor tensorOf(const Slot &slot) {
   if (const auto *tensor = std::get_if<HostTensor>(&slot))
     return *tensor;
   const Weight &weight = *std::get<WeightPtr>(slot);
+  std::vector<int64_t> shape = {weight.rows, weight.columns};
+  if (weight.isVector)
+    shape = {weight.columns};
+  if (!weight.computed.empty())
+    return hostTensor(std::move(shape), weight.computed);
   std::vector<float> values;
   values.reserve(weight.rows * weight.columns);
   for (int64_t row = 0; row < weight.rows; ++row)
     for (int64_t column = 0; column < weight.columns; ++column)
       values.push_back(weight.strictValue(row, column));
-  if (weight.isVector)
-    return hostTensor({weight.columns}, std::move(values));
-  return hostTensor({weight.rows, weight.columns}, std::move(values));
+  return hostTensor(std::move(shape), std::move(values));
 }
 
 /// Equal bits (also +0 and −0 differ), or both NaN.

@@ -1,6 +1,7 @@
 //===- Evaluator.cpp - Run a function of the module -------------*- C++ -*-===//
 
 #include "Evaluator.h"
+#include "Transform.h"
 
 #include "lowbit/Checkpoint/Message.h"
 #include "mlir/IR/Matchers.h"
@@ -195,6 +196,21 @@ template <typename T> Status Evaluator<T>::evaluateAttention(AttentionOp op) {
   return set(op, std::move(*result));
 }
 
+template <typename T> Status Evaluator<T>::evaluateTransform(TransformOp op) {
+  llvm::SmallVector<WeightPtr> matrices;
+  for (Value operand : op.getMatrices()) {
+    Result<WeightPtr> matrix = weight(operand);
+    if (!matrix)
+      return matrix.error();
+    matrices.push_back(*matrix);
+  }
+  auto result =
+      transformRows<T>(rows(op.getInput()), op.getTransform(), matrices);
+  if (!result)
+    return result.error();
+  return set(op, std::move(*result));
+}
+
 template <typename T> Status Evaluator<T>::evaluateSelectRows(SelectRowsOp op) {
   RowsView<T> input = rows(op.getInput());
   llvm::ArrayRef<int32_t> index = indices(op.getIndex());
@@ -233,13 +249,16 @@ template <typename T> Status Evaluator<T>::evaluate(Operation *op) {
   if (matchPattern(op, m_Constant(&constant)))
     return evaluateConstant(op, constant);
   return llvm::TypeSwitch<Operation *, Status>(op)
-      .Case<WeightOp, ConcatOp, QuantizeOp, WidenOp>(
+      .Case<WeightOp, ConcatOp, QuantizeOp, WidenOp, TransformWeightOp,
+            TransposeOp, InvertOp, FillOp, ConstantOp, OrthonormalizeOp,
+            ExpandDiagonalOp>(
           [&](Operation *weightOp) { return evaluateWeight(weightOp); })
       .Case([&](EmbeddingOp o) { return evaluateEmbedding(o); })
       .Case([&](RmsNormOp o) { return evaluateRmsNorm(o); })
       .Case([&](LinearOp o) { return evaluateLinear(o); })
       .Case([&](AttentionOp o) { return evaluateAttention(o); })
       .Case([&](SelectRowsOp o) { return evaluateSelectRows(o); })
+      .Case([&](TransformOp o) { return evaluateTransform(o); })
       .Case([&](SliceOp o) {
         auto type = llvm::cast<RankedTensorType>(o.getResult().getType());
         return set(
@@ -314,6 +333,9 @@ Evaluator<T>::run(const std::vector<HostTensor> &arguments) {
   for (Operation &op : block.without_terminator()) {
     if (Status failed = evaluate(&op))
       return *failed;
+    if (state.options.trace && op.getNumResults() == 1)
+      if (const auto *made = std::get_if<HostTensor>(&slots[op.getResult(0)]))
+        state.options.trace(&op, *made);
     dropDeadOperands(&op);
   }
   std::vector<HostTensor> results;

@@ -58,6 +58,7 @@ private:
   Status evaluateRmsNorm(RmsNormOp op);
   Status evaluateLinear(LinearOp op);
   Status evaluateAttention(AttentionOp op);
+  Status evaluateTransform(TransformOp op);
   Status evaluateSelectRows(SelectRowsOp op);
   Status evaluateCheck(mlir::Operation *op, mlir::Value value,
                        mlir::ElementsAttr expected,

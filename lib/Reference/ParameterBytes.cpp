@@ -24,6 +24,16 @@ Result<const Safetensors *> FolderBytes::open(const std::string &file) {
   std::unique_ptr<Safetensors> &slot = files[file];
   if (slot)
     return slot.get();
+  if (file.find('/') != std::string::npos) {
+    Result<MappedFile> mapped = MappedFile::open(file);
+    if (!mapped)
+      return mapped.error();
+    Result<Safetensors> opened = Safetensors::open(std::move(*mapped));
+    if (!opened)
+      return opened.error();
+    slot = std::make_unique<Safetensors>(std::move(*opened));
+    return slot.get();
+  }
   // The first folder that has the file; the last one's error if none has it.
   for (const std::string &path : folders) {
     Result<std::shared_ptr<const Folder>> folder = Folder::open(path);

@@ -3,6 +3,7 @@
 #include "ParameterOps.h"
 #include "Elements.h"
 #include "StoredWeights.h"
+#include "Transform.h"
 
 #include "lowbit/Checkpoint/Message.h"
 #include "mlir/IR/Matchers.h"
@@ -179,14 +180,36 @@ Result<WeightPtr> Parameters::compute(ParameterOp parameter) {
 //===----------------------------------------------------------------------===//
 
 static Weight concat(llvm::ArrayRef<WeightPtr> inputs) {
-  Weight result = *inputs.front();
-  for (const WeightPtr &input : inputs.drop_front()) {
-    result.values.insert(result.values.end(), input->values.begin(),
-                         input->values.end());
+  Weight result;
+  result.isVector = inputs.front()->isVector;
+  result.rows = result.isVector ? 1 : 0;
+  result.columns = result.isVector ? 0 : inputs.front()->columns;
+  for (const WeightPtr &input : inputs) {
+    for (int64_t row = 0; row < input->rows; ++row)
+      for (int64_t column = 0; column < input->columns; ++column)
+        result.computed.push_back(input->exactValue(row, column));
     (result.isVector ? result.columns : result.rows) +=
         result.isVector ? input->columns : input->rows;
   }
   return result;
+}
+
+/// A vector or matrix of one number.
+static Weight fill(FillOp op) {
+  Weight weight =
+      shapedWeight(llvm::cast<RankedTensorType>(op.getResult().getType()));
+  weight.values.assign(weight.rows * weight.columns,
+                       op.getValue().convertToFloat());
+  return weight;
+}
+
+static Weight expandDiagonal(const Weight &vector) {
+  Weight matrix;
+  matrix.rows = matrix.columns = vector.columns;
+  matrix.computed.resize(matrix.rows * matrix.columns);
+  for (int64_t i = 0; i < matrix.rows; ++i)
+    matrix.computed[i * matrix.columns + i] = vector.exactValue(0, i);
+  return matrix;
 }
 
 static Result<Weight> quantize(QuantizeOp op, const Weight &input,
@@ -202,7 +225,11 @@ static Result<Weight> quantize(QuantizeOp op, const Weight &input,
                            quoted(op.getSolver().str()) +
                            ", the interpreter evaluates only \"nearest\": "
                            "materialize the module first");
-  return decoder->quantizeNearest(input, type, name);
+  // A chain is rounded to f32 once, here.
+  Weight rounded = input;
+  if (!input.computed.empty())
+    rounded.values.assign(input.computed.begin(), input.computed.end());
+  return decoder->quantizeNearest(rounded, type, name);
 }
 
 Result<WeightPtr>
@@ -211,15 +238,34 @@ reference::evaluateWeightOp(Operation *op, llvm::ArrayRef<WeightPtr> operands,
   // A weight holds exact numbers whatever they are stored as.
   if (llvm::isa<WidenOp>(op))
     return operands.front();
-  Result<Weight> weight = Weight();
-  if (llvm::isa<ConcatOp>(op))
-    weight = concat(operands);
-  else if (auto quantizeOp = llvm::dyn_cast<QuantizeOp>(op))
-    weight = quantize(quantizeOp, *operands.front(), name);
-  else
-    return unsupported("module", "@" + name.str(),
-                       "has an operation that the interpreter does not know: " +
-                           op->getName().getStringRef().str());
+  using Made = Result<Weight>;
+  Made weight =
+      llvm::TypeSwitch<Operation *, Made>(op)
+          .Case([&](ConcatOp) { return concat(operands); })
+          .Case([&](FillOp o) { return fill(o); })
+          .Case([&](ConstantOp o) -> Made {
+            Result<WeightPtr> constant = weightOfConstant(o.getValue());
+            if (!constant)
+              return constant.error();
+            return **constant;
+          })
+          .Case([&](OrthonormalizeOp) {
+            return orthonormalizeMatrix(*operands[0]);
+          })
+          .Case([&](ExpandDiagonalOp) { return expandDiagonal(*operands[0]); })
+          .Case([&](TransposeOp) { return transposeMatrix(*operands[0]); })
+          .Case([&](InvertOp) { return invertMatrix(*operands[0], name); })
+          .Case([&](TransformWeightOp o) {
+            return transformWeight(*operands[0], o.getDim(), o.getTransform(),
+                                   operands.drop_front());
+          })
+          .Case([&](QuantizeOp o) { return quantize(o, *operands[0], name); })
+          .Default([&](Operation *other) -> Made {
+            return unsupported(
+                "module", "@" + name.str(),
+                "has an operation that the interpreter does not know: " +
+                    other->getName().getStringRef().str());
+          });
   if (!weight)
     return weight.error();
   return std::make_shared<const Weight>(std::move(*weight));

@@ -5,6 +5,8 @@
 using namespace lowbit;
 
 float Weight::strictValue(int64_t row, int64_t column) const {
+  if (!computed.empty())
+    return static_cast<float>(computed[row * columns + column]);
   if (!integers)
     return values[row * columns + column];
   float step = integers->steps[row * columns + column];
@@ -20,6 +22,8 @@ float Weight::strictValue(int64_t row, int64_t column) const {
 }
 
 double Weight::exactValue(int64_t row, int64_t column) const {
+  if (!computed.empty())
+    return computed[row * columns + column];
   if (!integers)
     return values[row * columns + column];
   double step = integers->steps[row * columns + column];

@@ -1,5 +1,6 @@
 //===- FuseLinears.cpp - Make one linear of those that share an input -----===//
 
+#include "WeightChains.h"
 #include "lowbit/Transforms/Passes.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/ADT/MapVector.h"
@@ -35,7 +36,7 @@ std::optional<FusableWeight> getFusableWeight(LinearOp linear) {
       return std::nullopt;
     weight = quantize.getInput();
   }
-  if (!weight.hasOneUse() || !weight.getDefiningOp<WeightOp>())
+  if (!weight.hasOneUse() || !isPlainChain(weight))
     return std::nullopt;
   return FusableWeight{weight, quantize};
 }
@@ -70,13 +71,16 @@ RankedTensorType getStackedType(ValueRange values) {
   return RankedTensorType::get(shape, first.getElementType());
 }
 
-/// Stacks weights or biases at the builder's position, to which their own
-/// operations (which have no operands) are moved.
+/// Stacks weights or biases at the builder's position, to which those of their
+/// operations that stand behind it are moved.
 Value stack(OpBuilder &builder, Location loc, ValueRange values) {
-  for (Value value : values) {
-    Operation *op = value.getDefiningOp();
-    op->moveBefore(builder.getInsertionBlock(), builder.getInsertionPoint());
-  }
+  SmallVector<Operation *> chain;
+  for (Value value : values)
+    collectChain(value, chain);
+  Operation *place = &*builder.getInsertionPoint();
+  for (Operation *op : chain)
+    if (place->isBeforeInBlock(op))
+      op->moveBefore(place);
   return ConcatOp::create(builder, loc, getStackedType(values), values);
 }
 
@@ -142,8 +146,8 @@ struct FuseLinears : lowbit::impl::LowbitFuseLinearsBase<FuseLinears> {
       for (auto linear : block.getOps<LinearOp>()) {
         std::optional<FusableWeight> weight = getFusableWeight(linear);
         bool biasIsFree =
-            !linear.getBias() || (linear.getBias().getDefiningOp<WeightOp>() &&
-                                  linear.getBias().hasOneUse());
+            !linear.getBias() ||
+            (isPlainChain(linear.getBias()) && linear.getBias().hasOneUse());
         if (weight && biasIsFree)
           groups[{linear.getInput(), getFusionKey(linear, *weight)}].push_back(
               linear);

@@ -8,7 +8,7 @@
 #ifndef LOWBIT_LIB_TRANSFORMS_GIVENWEIGHTS_H
 #define LOWBIT_LIB_TRANSFORMS_GIVENWEIGHTS_H
 
-#include "WeightRows.h"
+#include "lowbit/Analysis/WeightRows.h"
 #include "lowbit/Checkpoint/Safetensors.h"
 #include "lowbit/Numerics/WeightFormat.h"
 

@@ -1,5 +1,6 @@
 //===- InsertObservers.cpp - Observe what linears and attention read ------===//
 
+#include "WeightChains.h"
 #include "lowbit/Transforms/Passes.h"
 #include "mlir/IR/Builders.h"
 #include "mlir/IR/IRMapping.h"
@@ -91,8 +92,9 @@ private:
 
   /// Adds the checkpoint's names of the tensors that `weight` is made of.
   LogicalResult addNames(Value weight, SmallVectorImpl<std::string> &names) {
-    Operation *op = weight.getDefiningOp();
-    if (auto use = dyn_cast_or_null<WeightOp>(op)) {
+    SmallVector<WeightOp> leaves;
+    collectLeaves(weight, leaves);
+    for (WeightOp use : leaves) {
       auto parameter =
           getOperation().lookupSymbol<ParameterOp>(use.getParameterAttr());
       if (!parameter || !parameter.getSourceAttr())
@@ -100,14 +102,8 @@ private:
       std::string name = parameter.getSourceAttr().getTensor().str();
       if (!llvm::is_contained(names, name))
         names.push_back(name);
-      return success();
     }
-    if (!isa_and_nonnull<QuantizeOp, ConcatOp, WidenOp>(op))
-      return failure();
-    for (Value operand : op->getOperands())
-      if (failed(addNames(operand, names)))
-        return failure();
-    return success();
+    return success(!leaves.empty());
   }
 
   /// `value` for all rows: what lies between a selection of rows and `value`
@@ -117,7 +113,7 @@ private:
     if (auto select = dyn_cast_or_null<SelectRowsOp>(op))
       return select.getInput();
     // Operations that treat every row alike and add no weights of their own.
-    if (!isa_and_nonnull<RmsNormOp, SliceOp, GateOp, AddOp>(op))
+    if (!isa_and_nonnull<RmsNormOp, SliceOp, GateOp, AddOp, TransformOp>(op))
       return value;
     IRMapping mapping;
     bool changed = false;

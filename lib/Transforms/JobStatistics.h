@@ -8,7 +8,7 @@
 #ifndef LOWBIT_LIB_TRANSFORMS_JOBSTATISTICS_H
 #define LOWBIT_LIB_TRANSFORMS_JOBSTATISTICS_H
 
-#include "lowbit/Analysis/InputStatistics.h"
+#include "lowbit/Analysis/WeightInput.h"
 #include "lowbit/Numerics/WeightFormat.h"
 
 #include <optional>
@@ -19,9 +19,8 @@ namespace lowbit {
 
 /// What is asked of the statistics.
 struct StatisticsRequest {
-  /// The tensors that read the input, and its columns.
-  std::vector<std::string> tensors;
-  int64_t columns = 0;
+  /// The rows that the parameter reads.
+  WeightInput input;
   /// The format and how it is solved.
   FormatPtr format;
   EncoderOptions encoder;
@@ -36,7 +35,7 @@ struct StatisticsRequest {
 class JobStatistics {
 public:
   /// Reads statistics and computes the factor where solver or drift need one.
-  /// Exit 3 as InputStatistics, and for moments that no input has.
+  /// Exit 3 as WeightInput, and for moments that no input has.
   static Result<JobStatistics> load(const InputStatistics &statistics,
                                     const StatisticsRequest &request,
                                     const ParallelLoop &loop);

@@ -105,6 +105,7 @@ JsonValue lowbit::ledgerEntryToJson(const LedgerEntry &entry) {
   json.set("solver", entry.solver);
   json.set("rows", entry.rows);
   json.set("columns", entry.columns);
+  json.set("originals", entry.originals);
   json.set("bytes", entry.bytes);
   json.set("payload", entry.payload);
   json.set("padding", entry.padding);
@@ -148,6 +149,7 @@ Result<LedgerEntry> lowbit::ledgerEntryFromJson(const JsonField &field) {
   text("solver", entry.solver);
   integer("rows", entry.rows, 1);
   integer("columns", entry.columns, 1);
+  integer("originals", entry.originals);
   integer("bytes", entry.bytes);
   integer("payload", entry.payload);
   integer("padding", entry.padding);
@@ -185,14 +187,16 @@ LedgerTotal lowbit::sumLedger(const std::vector<LedgerEntry> &entries,
     if (linearsOnly && !isLinearOfLayer(entry))
       continue;
     ++total.tensors;
-    total.weights += entry.rows * entry.columns;
+    total.weights += entry.originals;
     total.bytes += entry.bytes;
     total.padding += entry.padding;
   }
   return total;
 }
 
-std::string lowbit::writeLedgerJson(const std::vector<LedgerEntry> &entries) {
+std::string
+lowbit::writeLedgerJson(const std::vector<LedgerEntry> &entries,
+                        const std::vector<LedgerDecision> &decisions) {
   JsonValue json = JsonValue::object();
   json.set("version", 1);
   JsonValue &totals = json.set("totals", JsonValue::object());
@@ -201,16 +205,33 @@ std::string lowbit::writeLedgerJson(const std::vector<LedgerEntry> &entries) {
   JsonValue &tensors = json.set("tensors", JsonValue::array());
   for (const LedgerEntry &entry : entries)
     tensors.push(ledgerEntryToJson(entry));
+  JsonValue &list = json.set("decisions", JsonValue::array());
+  for (const LedgerDecision &decision : decisions) {
+    JsonValue item = JsonValue::object();
+    item.set("pass", decision.pass);
+    item.set("place", decision.place);
+    item.set("choice", decision.choice);
+    item.set("error_without", decision.errorWithout);
+    item.set("error_with", decision.errorWith);
+    list.push(std::move(item));
+  }
   return writeJson(json) + "\n";
 }
 
-std::string lowbit::writeLedgerTable(const std::vector<LedgerEntry> &entries) {
+std::string
+lowbit::writeLedgerTable(const std::vector<LedgerEntry> &entries,
+                         const std::vector<LedgerDecision> &decisions) {
   std::vector<Row> rows = {{"tensor", "layer", "role", "shape", "format",
                             "solver", "bits", "bytes", "padding", "weight err",
                             "output err", "nonfinite", "seconds"}};
   for (const LedgerEntry &entry : entries)
     rows.push_back(tableRow(entry));
-  return alignRows(rows) + "\n" +
-         describeTotal("linears", sumLedger(entries, true)) +
-         describeTotal("model", sumLedger(entries, false));
+  std::string text = alignRows(rows) + "\n" +
+                     describeTotal("linears", sumLedger(entries, true)) +
+                     describeTotal("model", sumLedger(entries, false));
+  for (const LedgerDecision &decision : decisions)
+    text += decision.pass + ", " + decision.place + ": " + decision.choice +
+            " (error " + number("%.6g", decision.errorWithout) + " without, " +
+            number("%.6g", decision.errorWith) + " with)\n";
+  return text;
 }

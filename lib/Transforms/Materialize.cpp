@@ -2,6 +2,7 @@
 
 #include "lowbit/Transforms/Materialize.h"
 #include "SharedLoop.h"
+#include "WeightChains.h"
 #include "WeightJob.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Numerics/FloatLayout.h"
@@ -15,6 +16,7 @@
 #include <condition_variable>
 #include <map>
 #include <mutex>
+#include <numeric>
 #include <pthread.h>
 
 using namespace lowbit;
@@ -56,6 +58,45 @@ llvm::DenseSet<mlir::StringAttr> findUsedNames(mlir::ModuleOp module) {
   return used;
 }
 
+/// A matrix from a file of its own is no part of the model.
+bool isLearned(ParameterOp parameter) {
+  SourceAttr source = parameter.getSourceAttr();
+  return source && source.getFile().contains('/');
+}
+
+/// Gives each tensor of the checkpoint to the first stored parameter that has
+/// its rows. What only matrices of transforms read (the scale of a norm, once
+/// it is folded) goes to the first norm.
+void countOriginals(mlir::ModuleOp module,
+                    std::vector<StoredParameter> &stored) {
+  llvm::DenseSet<mlir::Operation *> counted;
+  StoredParameter *firstNorm = nullptr;
+  for (StoredParameter &parameter : stored) {
+    auto role = parameter.op->getAttrOfType<mlir::StringAttr>("lowbit.role");
+    if (!firstNorm && role && role.getValue() == "norm")
+      firstNorm = &parameter;
+    if (parameter.op.getInit().empty()) {
+      parameter.originals = parameter.op.getTensorType().getNumElements();
+      continue;
+    }
+    auto yield = llvm::cast<YieldOp>(parameter.op.getInit().front().back());
+    llvm::SmallVector<WeightOp> leaves;
+    collectLeaves(yield.getValue(), leaves);
+    for (WeightOp leaf : leaves) {
+      auto source = module.lookupSymbol<ParameterOp>(leaf.getParameter());
+      if (source && !isLearned(source) && counted.insert(source).second)
+        parameter.originals += source.getTensorType().getNumElements();
+    }
+  }
+  for (StoredParameter &parameter : stored)
+    parameter.op.walk([&](WeightOp leaf) {
+      auto source = module.lookupSymbol<ParameterOp>(leaf.getParameter());
+      if (source && firstNorm && !isLearned(source) &&
+          counted.insert(source).second)
+        firstNorm->originals += source.getTensorType().getNumElements();
+    });
+}
+
 } // namespace
 
 Result<std::vector<StoredParameter>>
@@ -69,8 +110,9 @@ lowbit::getStoredParameters(mlir::ModuleOp module) {
     if (!size)
       return unsupported("module", parameter.getSymName().str(),
                          "is larger than 2^63 bytes");
-    stored.push_back({parameter, parameter.getSymName().str(), *size});
+    stored.push_back({parameter, parameter.getSymName().str(), *size, 0});
   }
+  countOriginals(module, stored);
   return stored;
 }
 
@@ -220,6 +262,8 @@ private:
       return std::nullopt;
     if (job.kind == WeightJob::Kind::Encoded)
       job.format->writeTrailer(job.facts, out + job.places.trailer());
+    if (job.rows)
+      job.rows->release();
     std::lock_guard<std::mutex> lock(finishing);
     LedgerEntry entry = finish(job);
     job.statistics.reset();
@@ -372,6 +416,8 @@ Result<double> Materializer::estimateSeconds(double budget) const {
                                               start)
                     .count();
     }
+    if (job->rows)
+      job->rows->release();
     double weightsDone = static_cast<double>(tile * job->places.tileRows) *
                          static_cast<double>(job->entry.columns);
     total += seconds * static_cast<double>(weightsOf[kind]) / weightsDone;
@@ -382,6 +428,7 @@ Result<double> Materializer::estimateSeconds(double budget) const {
 
 int64_t Materializer::peakMemory() const {
   int64_t widest = 0, statistics = 0;
+  std::vector<int64_t> held;
   for (const std::unique_ptr<WeightJob> &job : jobs) {
     int64_t columns = job->places.tiles == 0 ? 0 : job->entry.columns;
     // Floats and elements of a tile, and what the encoder takes (as much again
@@ -395,6 +442,11 @@ int64_t Materializer::peakMemory() const {
       statistics = std::max(
           statistics,
           JobStatistics::peakBytes(*job->source, job->request) * 3 / 2);
+    held.push_back(job->rows ? job->rows->heldBytes() : 0);
   }
-  return widest * options.jobs + statistics;
+  // Tasks are handed out in order: no more tensors than threads are in work.
+  std::sort(held.rbegin(), held.rend());
+  held.resize(std::min<size_t>(held.size(), options.jobs));
+  return std::accumulate(held.begin(), held.end(),
+                         widest * options.jobs + statistics);
 }

@@ -1,5 +1,6 @@
 //===- OutlineParameters.cpp - Chains of weight ops become parameters -----===//
 
+#include "WeightChains.h"
 #include "lowbit/Analysis/WeightRoles.h"
 #include "lowbit/Transforms/Passes.h"
 #include "mlir/IR/Builders.h"
@@ -21,19 +22,6 @@ constexpr llvm::StringLiteral sourceSuffix = ".source";
 /// Longest joined name; a container allows 1,024 bytes.
 constexpr size_t maxJoinedName = 400;
 
-bool isWeightOp(Operation *op) {
-  return isa_and_nonnull<WeightOp, QuantizeOp, ConcatOp, WidenOp>(op);
-}
-
-/// The chain of operations that makes `value`, operands first.
-void collectChain(Value value, SmallVectorImpl<Operation *> &chain) {
-  Operation *op = value.getDefiningOp();
-  for (Value operand : op->getOperands())
-    collectChain(operand, chain);
-  if (!llvm::is_contained(chain, op))
-    chain.push_back(op);
-}
-
 /// A text that is equal for two chains that compute the same.
 std::string describeChain(ArrayRef<Operation *> chain) {
   std::string text;
@@ -51,6 +39,8 @@ std::string describeChain(ArrayRef<Operation *> chain) {
 
 /// One name for several that differ in one stretch: `q+k+v_proj.weight`.
 std::string joinNames(ArrayRef<StringRef> names) {
+  if (names.empty())
+    return "constant"; // Of a chain that reads no tensor.
   if (names.size() == 1)
     return names[0].str();
   StringRef prefix = names[0], suffix = names[0];
@@ -139,7 +129,9 @@ struct OutlineParameters
     const WeightUse *use = roles.lookup(operand.getOwner());
     if (!use ||
         cast<RankedTensorType>(operand.get().getType()).getRank() != 2) {
-      noted.other = isa<RmsNormOp>(operand.getOwner()) ? "norm" : "bias";
+      noted.other = isa<RmsNormOp>(operand.getOwner())     ? "norm"
+                    : isa<TransformOp>(operand.getOwner()) ? "transform"
+                                                           : "bias";
       return;
     }
     noted.roles |= use->roles;
@@ -183,10 +175,11 @@ struct OutlineParameters
   }
 
   StringAttr createParameter(Value value, ArrayRef<Operation *> chain) {
+    SmallVector<WeightOp> weights;
+    collectLeaves(value, weights);
     SmallVector<StringRef> leaves;
-    for (Operation *op : chain)
-      if (auto weight = dyn_cast<WeightOp>(op))
-        leaves.push_back(weight.getParameter());
+    for (WeightOp weight : weights)
+      leaves.push_back(weight.getParameter());
     std::string base = joinNames(leaves), name = base;
     for (int copy = 2; !taken.insert(name).second; ++copy)
       name = base + "." + std::to_string(copy);

@@ -1,5 +1,6 @@
 //===- Quantize.cpp - Give weights of chosen roles a format ---------------===//
 
+#include "WeightChains.h"
 #include "lowbit/Analysis/WeightRoles.h"
 #include "lowbit/Transforms/FormatNames.h"
 #include "lowbit/Transforms/Passes.h"
@@ -15,19 +16,6 @@ using namespace mlir;
 using namespace lowbit;
 
 namespace {
-
-/// One value for all uses of a parameter, so that a tied table is seen as such.
-void mergeWeights(func::FuncOp function) {
-  llvm::DenseMap<Attribute, WeightOp> first;
-  for (WeightOp weight :
-       llvm::make_early_inc_range(function.getOps<WeightOp>())) {
-    auto [entry, isNew] = first.try_emplace(weight.getParameterAttr(), weight);
-    if (isNew)
-      continue;
-    weight.getResult().replaceAllUsesWith(entry->second.getResult());
-    weight.erase();
-  }
-}
 
 /// The matrix that a linear multiplies with, or the table of an embedding.
 Value getMatrix(Operation *op) {
@@ -65,7 +53,8 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
 
   void runOnOperation() override {
     for (auto function : getOperation().getOps<func::FuncOp>()) {
-      mergeWeights(function);
+      // One value for equal chains, so that a tied table is seen as such.
+      tidyWeightOps(function);
       WeightRoles uses(function);
       SmallVector<Value> chosen;
       function.walk([&](Operation *op) {

@@ -1,5 +1,6 @@
 //===- VerifyStage.cpp - Fail where a module is not what a stage promises -===//
 
+#include "WeightChains.h"
 #include "lowbit/Transforms/Passes.h"
 
 namespace lowbit {
@@ -77,14 +78,15 @@ struct VerifyStage : lowbit::impl::LowbitVerifyStageBase<VerifyStage> {
     bool inChain = op->getParentOfType<ParameterOp>() != nullptr;
     if (isa<QuantizeOp>(op) && promise->unquantized)
       return "should not be there yet";
-    if (promise->laidOut && !inChain && isa<QuantizeOp, ConcatOp, WidenOp>(op))
+    if (promise->laidOut && !inChain && isWeightOp(op) && !isa<WeightOp>(op))
       return "should be inside a parameter";
     if (isa<PlanOp, KernelOp>(op) && !promise->planned)
       return "should not be there yet";
     if (isa<KernelOp>(op) && promise->lowered)
       return "should be gone";
-    bool isGraph = isa<EmbeddingOp, RmsNormOp, LinearOp, SliceOp, RotaryOp,
-                       AttentionOp, GateOp, AddOp, SelectRowsOp, ObserveOp>(op);
+    bool isGraph =
+        isa<EmbeddingOp, RmsNormOp, LinearOp, SliceOp, RotaryOp, AttentionOp,
+            GateOp, AddOp, SelectRowsOp, TransformOp, ObserveOp>(op);
     if (isGraph && promise->planned)
       return "should be gone";
     return nullptr;

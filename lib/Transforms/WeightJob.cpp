@@ -35,6 +35,7 @@ LedgerEntry describeParameter(const StoredParameter &parameter) {
       format ? format.getShortName() : elementName(type.getElementType());
   entry.rows = type.getRank() == 0 ? 1 : type.getDimSize(0);
   entry.columns = entry.rows == 0 ? 0 : type.getNumElements() / entry.rows;
+  entry.originals = parameter.originals;
   entry.bytes = parameter.size.bytes;
   entry.payload = parameter.size.payload;
   entry.padding = parameter.size.padding;
@@ -54,15 +55,13 @@ void cutIntoBlocks(WeightJob &job) {
 }
 
 /// What the solver will ask of the statistics, and whether they have it.
-Status setUpStatistics(WeightJob &job, mlir::DictionaryAttr choices,
+Status setUpStatistics(WeightJob &job, QuantizeOp quantize,
+                       ParameterBytes &bytes,
                        const MaterializeOptions &options) {
   StatisticsRequest &request = job.request;
-  for (const WeightLeaf &leaf : job.leaves)
-    request.tensors.push_back(leaf.tensor);
-  request.columns = job.entry.columns;
   request.format = job.format;
   request.encoder.solver = job.entry.solver;
-  if (choices) {
+  if (mlir::DictionaryAttr choices = quantize.getOptionsAttr()) {
     if (auto order = choices.getAs<mlir::StringAttr>("order"))
       request.encoder.order = order.str();
     if (auto scales = choices.getAs<mlir::StringAttr>("scales"))
@@ -71,22 +70,23 @@ Status setUpStatistics(WeightJob &job, mlir::DictionaryAttr choices,
       request.encoder.damp = damp.getValueAsDouble();
   }
   job.source = options.statistics;
+  Result<WeightInput> input = WeightInput::find(quantize.getInput(), bytes);
+  if (!input)
+    return input.error();
+  request.input = std::move(*input);
   if (request.usesFeedback() &&
-      (!job.source || !job.source->hasMoments(request.tensors)))
+      (!job.source || !request.input.hasMoments(*job.source)))
     return unsupported(
         "module", job.entry.name,
         "has solver " + job.entry.solver +
             ", which needs the second moments of its input: give --profile "
             "with a profile of lowbit-calibrate --moments=full that knows " +
-            quoted(request.tensors.front()) + ", or --calibration-text");
-  if (!job.source)
-    return std::nullopt;
+            quoted(request.input.tensors().front()) + ", or --calibration-text");
   // What is there already is refused now where it does not fit.
-  auto diagonal = job.source->diagonal(request.tensors, request.columns);
-  return diagonal ? Status() : diagonal.error();
+  return job.source ? request.input.check(*job.source) : Status();
 }
 
-Status setUpEncoded(WeightJob &job, QuantizeOp quantize,
+Status setUpEncoded(WeightJob &job, QuantizeOp quantize, ParameterBytes &bytes,
                     const MaterializeOptions &options) {
   FormatInterface format = getFormat(quantize.getResult().getType());
   job.kind = WeightJob::Kind::Encoded;
@@ -99,9 +99,9 @@ Status setUpEncoded(WeightJob &job, QuantizeOp quantize,
                            job.format->name() + ": " +
                            job.format->whyNoSolver());
   job.places = *job.format->places(job.entry.rows, job.entry.columns);
-  mlir::DictionaryAttr choices = quantize.getOptionsAttr();
-  if (Status status = setUpStatistics(job, choices, options))
+  if (Status status = setUpStatistics(job, quantize, bytes, options))
     return status;
+  mlir::DictionaryAttr choices = quantize.getOptionsAttr();
   if (job.entry.solver != "given")
     return std::nullopt;
   auto file =
@@ -139,7 +139,7 @@ Status setUpChain(WeightJob &job, const StoredParameter &parameter,
     return unsupported("module", job.entry.name,
                        "has no layout: run lowbit-assign-layouts");
   if (quantize)
-    return setUpEncoded(job, quantize, options);
+    return setUpEncoded(job, quantize, bytes, options);
   if (type.getRank() != 2) {
     job.kind = WeightJob::Kind::Vector;
     return std::nullopt;

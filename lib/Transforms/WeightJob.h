@@ -10,7 +10,7 @@
 
 #include "GivenWeights.h"
 #include "JobStatistics.h"
-#include "WeightRows.h"
+#include "lowbit/Analysis/WeightRows.h"
 #include "lowbit/Numerics/WeightFormat.h"
 #include "lowbit/Transforms/Materialize.h"
 

@@ -15,7 +15,7 @@ lowbit.parameter @source_c1 : tensor<4x4xf32> source <"", "t", offset = 0, bytes
 
 // -----
 
-// expected-error @+1 {{file must be a name without folders, got '../f'}}
+// expected-error @+1 {{file must be a name without folders, or a path that starts with / or ./ and has no .., got '../f'}}
 lowbit.parameter @source_c1_folder : tensor<4x4xf32> source <"../f", "t", offset = 0, bytes = 64>
 
 // -----

@@ -16,6 +16,7 @@ import numpy as np
 
 import packed_layouts
 import strict_numerics as spec
+import transforms
 from strict_numerics import F32, Grid
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -371,11 +372,148 @@ def f64_mode(random):
     return f
 
 
+HADAMARDS = [(1, None, False), (16, None, False), (64, 3, False), (64, 3, True),
+             (12, 5, False), (12, 5, True), (20, None, True), (28, 1, False),
+             (36, 2, True), (52, 7, False), (24, 9, False)]
+
+
+def hadamard_text(n, seed, transposed):
+    return (f"hadamard<block = {n}" + (f", seed = {seed}" if seed is not None else "") +
+            (", transposed>" if transposed else ">"))
+
+
+def transform(random):
+    f = File("Transforms of rows, each step and its order.")
+
+    def apply(x, kind, expected, *matrices):
+        operands = [f.constant(m) for m in matrices]
+        text_ = (f"({', '.join(operands)} : {', '.join(tensor(m) for m in matrices)})"
+                 if matrices else "")
+        f.equal(f.value(f"lowbit.transform {f.constant(x)} by {kind}{text_} : "
+                        f"{tensor(x)} -> {tensor(expected)}"), expected)
+
+    def hadamard():
+        for n, seed, transposed in HADAMARDS:
+            x = normal(random, 2, 2 * n)
+            apply(x, hadamard_text(n, seed, transposed),
+                  transforms.hadamard_rows(x, n, seed, transposed))
+
+    def others():
+        x = normal(random, 2, 24)
+        apply(x, 'signs<block = 8, bits = "9c">', x * np.tile(bits_of("9c", 8), 3))
+        apply(x, "signs<block = 24, seed = 11>",
+              x * transforms.signs(11, 24).astype(F32))
+        s = normal(random, 12)
+        apply(x, "diagonal", x * np.tile(s, 2), s)
+        p = normal(random, 8, 8)
+        apply(x, "dense<general>", transforms.dense_rows(x, p), p)
+        p1, p2 = normal(random, 3, 3), normal(random, 4, 4)
+        apply(x, "kronecker<general>", transforms.kronecker_rows(x, p1, p2), p1, p2)
+        runs = [(0, 5), (4, 1), (4, 20), (-1, 6)]
+        g = transforms.gather_matrix(24, runs).astype(F32)
+        listed = ", ".join(f"{a}, {b}" for a, b in runs)
+        apply(x, f"gather<columns = 24, runs = [{listed}]>", x @ g)
+        wide = normal(random, 2, 32)
+        apply(wide, f"gather<columns = 24, runs = [{listed}], transposed>", wide @ g.T)
+        copies = np.maximum(g.sum(1), 1).astype(F32)
+        apply(x, f"gather<columns = 24, runs = [{listed}], averaged>", (x / copies) @ g)
+        apply(wide, f"gather<columns = 24, runs = [{listed}], transposed, averaged>",
+              (wide @ g.T) / copies)
+
+    f.test("hadamard", hadamard)
+    f.test("others", others)
+    return f
+
+
+def bits_of(digits, count):
+    """Signs of hexadecimal digits, four to a digit, lowest bit first."""
+    return np.array([-1 if int(digits[k // 4], 16) >> (k % 4) & 1 else 1
+                     for k in range(count)], F32)
+
+
+def transform_weight(random):
+    f = File("Transforms of weights, in f64, and their inverses.",
+             "lowbit-reference --engine=f64 %s")
+
+    def close(value, expected):
+        expected = np.asarray(expected, np.float64)
+        parts = [np.atleast_1d(row) for row in expected]
+        rows_ = [", ".join(f"{v:.17e}" for v in row) for row in parts]
+        body = ", ".join(rows_ if expected.ndim == 1 else [f"[{r}]" for r in rows_])
+        f.add(f"  check.expect_close {value}, dense<[{body}]> : {tensor(expected, 'f64')} "
+              f"tolerance = 1.0e-13 : {tensor(expected)}")
+
+    def weigh(value, w, dim, kind, shape, matrices=""):
+        out = "x".join(map(str, shape))
+        return f.value(f"lowbit.transform_weight {value} dim = {dim} by {kind}{matrices} : "
+                       f"{tensor(w)} -> tensor<{out}xf32>")
+
+    def hadamard():
+        for n, seed, transposed in HADAMARDS[3:8]:
+            t = np.kron(np.eye(2), transforms.hadamard_matrix(n, seed, transposed))
+            w = normal(random, 2, 2 * n)
+            kind = hadamard_text(n, seed, transposed)
+            close(weigh(f.constant(w), w, 1, kind, w.shape), w @ t)
+            w = np.ascontiguousarray(w.T)
+            close(weigh(f.constant(w), w, 0, kind, w.shape), t.T @ w)
+        b = normal(random, 24)
+        t = np.kron(np.eye(2), transforms.hadamard_matrix(12, 5))
+        close(weigh(f.constant(b), b, 0, hadamard_text(12, 5, False), b.shape), b @ t)
+
+    def matrices():
+        w, p = normal(random, 4, 12), normal(random, 6, 6)
+        p1, p2, s = normal(random, 2, 2), normal(random, 3, 3), normal(random, 12)
+        start, matrix = f.constant(w), f.constant(p)
+        inverse = f.value(f"lowbit.invert {matrix} : {tensor(p)} -> {tensor(p)}")
+        turned = f.value(f"lowbit.transpose {inverse} : {tensor(p)} -> {tensor(p)}")
+        exact = np.linalg.inv(np.float64(p))
+        close(weigh(start, w, 1, "dense<general>", w.shape,
+                    f"({turned} : {tensor(p)})"), w @ np.kron(np.eye(2), exact.T))
+        a, b = f.constant(p1), f.constant(p2)
+        close(weigh(start, w, 1, "kronecker<general>", w.shape,
+                    f"({a}, {b} : {tensor(p1)}, {tensor(p2)})"),
+              w @ np.kron(np.eye(2), np.kron(np.float64(p1), p2)))
+        vector = f.constant(s)
+        reciprocal = f.value(f"lowbit.invert {vector} : {tensor(s)} -> {tensor(s)}")
+        close(weigh(start, w, 1, "diagonal", w.shape, f"({reciprocal} : {tensor(s)})"),
+              w / np.float64(s))
+        runs = [(0, 3), (2, 10), (-1, 3)]
+        g = transforms.gather_matrix(12, runs)
+        listed = ", ".join(f"{a}, {b}" for a, b in runs)
+        close(weigh(start, w, 1, f"gather<columns = 12, runs = [{listed}]>", (4, 16)),
+              w @ g)
+
+    def diagonal_in_a_basis():
+        """M = R' diag(g) R, as a tied head keeps its table."""
+        s, ones = normal(random, 8), np.full(8, 2, F32)
+        r = transforms.hadamard_matrix(8, 4)
+        m = f.value(f"lowbit.expand_diagonal {f.constant(s)} : {tensor(s)} -> tensor<8x8xf32>")
+        filled = f.value("lowbit.fill 2.0 : tensor<8xf32>")
+        square = np.zeros((8, 8), F32)
+        m = weigh(m, square, 1, hadamard_text(8, 4, False), (8, 8))
+        m = weigh(m, square, 0, hadamard_text(8, 4, False), (8, 8))
+        m = weigh(m, square, 1, "diagonal", (8, 8), f"({filled} : {tensor(ones)})")
+        close(m, r.T @ np.diag(np.float64(s)) @ r * 2)
+
+    def orthonormal():
+        q = np.linalg.qr(random.standard_normal((7, 7)))[0].astype(F32)
+        u, _, v = np.linalg.svd(np.float64(q))
+        close(f.value(f"lowbit.orthonormalize {f.constant(q)} : {tensor(q)} -> {tensor(q)}"),
+              u @ v)
+
+    f.test("hadamard", hadamard)
+    f.test("orthonormal", orthonormal)
+    f.test("matrices", matrices)
+    f.test("diagonal_in_a_basis", diagonal_in_a_basis)
+    return f
+
+
 COMMITTED = {
     "add-gate": add_and_gate, "attention": attention_test, "embedding": embedding,
     "f64": f64_mode, "linear-float": linear_float, "linear-integer": linear_integer,
     "quantize-concat": quantize, "rms-norm": rms_norm, "rotary": rotary,
-    "slice-select-rows": rows,
+    "slice-select-rows": rows, "transform": transform,
+    "transform-weight": transform_weight,
 }
 
 

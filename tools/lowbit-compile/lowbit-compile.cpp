@@ -111,6 +111,11 @@ struct Flags {
       cl::desc("Tokens of a window (default: 512, or as many as the model has "
                "positions)"),
       cl::value_desc("n"), cl::cat(category)};
+  cl::opt<bool> verifyNumerics{
+      "verify-numerics",
+      cl::desc("After each pass compare the module in f64 with the one before, "
+               "on sample tokens (slow: for small models)"),
+      cl::cat(category)};
   cl::opt<bool> allowUnused{
       "allow-unused",
       cl::desc("Take a checkpoint with tensors that the model "
@@ -162,6 +167,7 @@ Result<CompileOptions> readOptions(const Flags &flags, const char *argv0) {
   options.modelFolder = flags.model;
   options.output = flags.output;
   options.recipe = flags.recipe;
+  options.verifyNumerics = flags.verifyNumerics;
   options.emit = *stage;
   if (!flags.targets.empty())
     options.targets = {flags.targets.begin(), flags.targets.end()};

@@ -2,12 +2,16 @@
 //
 // mlir-opt for the lowbit dialect, with every stock flag. `--recipe` runs the
 // pipeline that a recipe stands for; with `--dump-pass-pipeline` it shows it.
+// `--weights` and `--profile` say where passes find numbers; with
+// `--verify-numerics` each pass must keep what it promises of them.
 //
 //===----------------------------------------------------------------------===//
 
+#include "lowbit/Analysis/ModelNumbers.h"
 #include "lowbit/IR/Lowbit.h"
 #include "lowbit/Pipelines/Recipe.h"
 #include "lowbit/Pipelines/Stage.h"
+#include "lowbit/Pipelines/VerifyNumerics.h"
 #include "mlir/Dialect/Arith/IR/Arith.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
@@ -42,6 +46,17 @@ int main(int argc, char **argv) {
   mlir::registerTransformsPasses();
   registerCompilerPasses();
 
+  llvm::cl::list<std::string> weights(
+      "weights", llvm::cl::CommaSeparated,
+      llvm::cl::desc("Folders of the files that parameters name"),
+      llvm::cl::value_desc("folder"));
+  llvm::cl::opt<std::string> profile(
+      "profile", llvm::cl::desc("Profile of a calibration, for passes"),
+      llvm::cl::value_desc("file"));
+  llvm::cl::opt<bool> verifyNumerics(
+      "verify-numerics",
+      llvm::cl::desc("After each pass compare the module in f64 with the one "
+                     "before, on sample tokens"));
   llvm::cl::opt<std::string> recipeName(
       "recipe", llvm::cl::desc("Run the passes of a recipe (a name or a file)"),
       llvm::cl::value_desc("name or file"));
@@ -65,6 +80,25 @@ int main(int argc, char **argv) {
     });
   }
 
+  std::vector<std::string> folders(weights.begin(), weights.end());
+  if (folders.empty())
+    folders.push_back(".");
+  Result<NumbersSource> numbers = NumbersSource::open(folders, profile);
+  if (!numbers)
+    return fail(numbers.error());
+  provideNumbers(registry, *numbers);
+  FolderBytes bytes(folders);
+  NumericsVerifier verifier(bytes, {});
+  if (verifyNumerics) {
+    mlir::MlirOptMainConfig passes = config;
+    config.setPassPipelineSetupFn([&, passes](mlir::PassManager &manager) {
+      if (failed(passes.setupPassPipeline(manager)))
+        return mlir::failure();
+      manager.addInstrumentation(verifier.makeInstrumentation());
+      return mlir::success();
+    });
+  }
+
   std::string message;
   std::unique_ptr<llvm::MemoryBuffer> input =
       mlir::openInputFile(inputName, &message);
@@ -77,6 +111,12 @@ int main(int argc, char **argv) {
   if (failed(
           mlir::MlirOptMain(output->os(), std::move(input), registry, config)))
     return 1;
+  if (Status status = verifier.result())
+    return fail(*status);
+  if (verifyNumerics)
+    llvm::errs() << "verify-numerics: " << verifier.compared()
+                 << " passes keep what they promise, " << verifier.skipped()
+                 << " could not be evaluated\n";
   output->keep();
   return 0;
 }

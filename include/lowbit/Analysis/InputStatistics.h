@@ -38,6 +38,10 @@ public:
   virtual Result<std::optional<std::vector<float>>>
   moments(const std::vector<std::string> &tensors, int64_t columns) const = 0;
 
+  /// Whether rows were measured as the transformed module's linears read them;
+  /// else they are those of the checkpoint's model (Analysis/WeightInput.h).
+  virtual bool isBehindTransforms() const { return false; }
+
   /// How far what a linear reads is from what it would read at full precision;
   /// no elements where that is not known. Valid until the next input's turn.
   virtual DriftView drift(const std::vector<std::string> &tensors) const;

@@ -45,6 +45,15 @@ public:
   /// Whether any input has more than its diagonal.
   bool hasFullMoments() const;
 
+  /// Sample rows [row][K] of the same input; empty where there are none. Exit 3
+  /// for a tensor that is not F16 [rows, columns] or not finite.
+  Result<std::vector<float>> samples(const std::vector<std::string> &tensors,
+                                     int64_t columns) const;
+
+  /// The rows of `sample.<place>`, e.g. `attention.0.key`.
+  Result<std::vector<float>> samplesAt(const std::string &place,
+                                       int64_t columns) const;
+
   /// The model that it is of, as the metadata's `model` says: SHA-256 over the
   /// lines `file digest` of config, tokenizer and weights (Spec.md, section 9).
   std::optional<std::string> model() const;

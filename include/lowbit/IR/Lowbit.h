@@ -23,6 +23,7 @@
 #include "mlir/Interfaces/SideEffectInterfaces.h"
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "lowbit/IR/LowbitDialect.h.inc"
 #include "lowbit/IR/LowbitEnums.h.inc"

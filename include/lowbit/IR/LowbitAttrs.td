@@ -184,7 +184,8 @@ def Lowbit_SourceAttr : Lowbit_Attr<"Source", "source"> {
 
     Constraints:
 
-    - (C1) `file` and `tensor` are not empty; `file` names no other folder.
+    - (C1) `file` and `tensor` are not empty; `file` is a name, or (matrices that
+      were learned elsewhere) a path that starts with `/` or `./`, without `..`.
     - (C2) `offset` and `bytes` are not negative.
 
     Example: `#lowbit.source<"model.safetensors", "model.norm.weight", offset = 4096, bytes = 512>`
@@ -218,6 +219,157 @@ def Lowbit_ActivationAttr : Lowbit_Attr<"Activation", "activation"> {
   let extraClassDeclaration = [{
     /// Planes of signed bytes: 2 for i16, 1 for i8, 0 for f32.
     int64_t getPlanes() const;
+  }];
+}
+
+//===----------------------------------------------------------------------===//
+// Transforms: matrices that rows are multiplied with
+//===----------------------------------------------------------------------===//
+
+def Lowbit_MatrixKind : Lowbit_Enum<"MatrixKind",
+    "what is known of a matrix that a transform multiplies with", [
+      I32EnumAttrCase<"General", 0, "general">,
+      I32EnumAttrCase<"Orthogonal", 1, "orthogonal">]>;
+
+def Lowbit_HadamardAttr : Lowbit_Attr<"Hadamard", "hadamard", [
+    DeclareAttrInterfaceMethods<Lowbit_TransformInterface>]> {
+  let summary = "blocks of signs times an orthonormal Hadamard matrix";
+  let description = [{
+    T = I ⊗ (D · H_n / √n), n = `block`, or its transpose I ⊗ (H_nᵀ · D / √n): an
+    orthogonal matrix that is applied with O(n log n) additions. H_n is fixed by n,
+    the signs D by `seed` (none without one); Spec.md, section 3.
+
+    Constraints:
+
+    - (C1) `block` is an order that the constructions of Spec.md reach.
+    - (C2) `block` divides the columns.
+
+    Example: `#lowbit.hadamard<block = 64, seed = 1>`, `#lowbit.hadamard<block = 12, transposed>`
+  }];
+  let parameters = (ins
+    "int64_t":$block,
+    OptionalParameter<"std::optional<int64_t>">:$seed,
+    DefaultValuedParameter<"bool", "false">:$transposed);
+  let assemblyFormat = [{
+    `<` custom<Hadamard>($block, $seed, $transposed) `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
+def Lowbit_SignsAttr : Lowbit_Attr<"Signs", "signs", [
+    DeclareAttrInterfaceMethods<Lowbit_TransformInterface>]> {
+  let summary = "a sign for each column";
+  let description = [{
+    T = I ⊗ D, D of `block` signs: of a seed (Spec.md, section 3), or given as
+    hexadecimal digits: column k is negative where bit k % 4 of digit k / 4 is set.
+
+    Constraints:
+
+    - (C1) `block` is positive.
+    - (C2) there is either a seed or a text of ceil(block / 4) hexadecimal digits,
+      bits beyond the block 0.
+    - (C3) `block` divides the columns.
+
+    Example: `#lowbit.signs<block = 256, seed = 7>`, `#lowbit.signs<block = 8, bits = "0f">`
+  }];
+  let parameters = (ins
+    "int64_t":$block,
+    OptionalParameter<"std::optional<int64_t>">:$seed,
+    OptionalParameter<"::mlir::StringAttr">:$bits);
+  let assemblyFormat = [{
+    `<` custom<Signs>($block, $seed, $bits) `>`
+  }];
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// The `block` signs, +1 and −1.
+    std::vector<int8_t> getSigns() const;
+  }];
+}
+
+def Lowbit_DiagonalAttr : Lowbit_Attr<"Diagonal", "diagonal", [
+    DeclareAttrInterfaceMethods<Lowbit_TransformInterface>]> {
+  let summary = "a factor for each column";
+  let description = [{
+    T = I ⊗ diag(s); s is the operation's matrix operand, a vector.
+
+    Constraints:
+
+    - (C1) there is one matrix operand, a vector; its size divides the columns.
+
+    Example: `%y = lowbit.transform %x by diagonal(%s : tensor<64xf32>) : tensor<?x256xf32> -> tensor<?x256xf32>`
+  }];
+}
+
+def Lowbit_DenseAttr : Lowbit_Attr<"Dense", "dense", [
+    DeclareAttrInterfaceMethods<Lowbit_TransformInterface>]> {
+  let summary = "blocks of a matrix";
+  let description = [{
+    T = I ⊗ P; P is the operation's matrix operand, n × n, row-major: y = x · P.
+    `orthogonal` is a promise of who makes the attribute: P · Pᵀ = I.
+
+    Constraints:
+
+    - (C1) there is one matrix operand, square; its size divides the columns.
+
+    Example: `%y = lowbit.transform %x by dense<orthogonal>(%p : tensor<64x64xf32>) : tensor<?x256xf32> -> tensor<?x256xf32>`
+  }];
+  let parameters = (ins EnumParameter<Lowbit_MatrixKind>:$kind);
+  let assemblyFormat = "`<` $kind `>`";
+}
+
+def Lowbit_KroneckerAttr : Lowbit_Attr<"Kronecker", "kronecker", [
+    DeclareAttrInterfaceMethods<Lowbit_TransformInterface>]> {
+  let summary = "blocks of a Kronecker product of two matrices";
+  let description = [{
+    T = I ⊗ (P₁ ⊗ P₂); P₁ (a × a) and P₂ (b × b) are the operation's matrix
+    operands. A block of a·b columns is a matrix X of a rows, and becomes P₁ᵀ X P₂.
+
+    Constraints:
+
+    - (C1) there are two matrix operands, both square; the product of their sizes
+      divides the columns.
+
+    Example: `#lowbit.kronecker<general>`
+  }];
+  let parameters = (ins EnumParameter<Lowbit_MatrixKind>:$kind);
+  let assemblyFormat = "`<` $kind `>`";
+}
+
+def Lowbit_GatherAttr : Lowbit_Attr<"Gather", "gather", [
+    DeclareAttrInterfaceMethods<Lowbit_TransformInterface>]> {
+  let summary = "columns copied to new places";
+  let description = [{
+    The result's columns are runs of the input's, one after the other: `runs` lists
+    first column and number of columns of each run; a first column of −1 is a run
+    of zeros. Columns may be taken several times. `transposed`: the transpose Gᵀ,
+    which adds up what was copied. `averaged`: each value is divided by the number
+    of copies of its column (by 1 where there is none). Gᵀ averaged is the inverse
+    from the right: x · G · G⁺ = x where every column is taken.
+
+    Constraints:
+
+    - (C1) `runs` has an even number of entries, at least two; counts are positive;
+      a run lies within 0 … `columns` − 1 or has the first column −1.
+    - (C2) the input has `columns` columns (transposed: as many as the runs have in
+      all).
+
+    Example: `#lowbit.gather<columns = 8, runs = [0, 5, 4, 4, -1, 7]>` takes column 4 twice and pads to 16.
+  }];
+  let parameters = (ins
+    "int64_t":$columns,
+    ArrayRefParameter<"int64_t">:$runs,
+    DefaultValuedParameter<"bool", "false">:$transposed,
+    DefaultValuedParameter<"bool", "false">:$averaged);
+  let assemblyFormat = [{
+    `<` custom<Gather>($columns, $runs, $transposed, $averaged) `>`
+  }];
+  let genVerifyDecl = 1;
+  let extraClassDeclaration = [{
+    /// For each column of the (not transposed) result the column that it is a
+    /// copy of, −1 for zero.
+    std::vector<int64_t> getIndex() const;
+    /// Copies of each of the `columns` columns.
+    std::vector<int64_t> getCopies() const;
   }];
 }
 

@@ -17,6 +17,11 @@ def Lowbit_Rows : TensorOf<[F32]>;
 def Lowbit_Weight : RankedTensorOf<[F32, F16, BF16]>;
 /// A vector of parameters (gain, bias).
 def Lowbit_Vector : 1DTensorOf<[F32, F16, BF16]>;
+/// A tensor of weights as it is in a checkpoint: without a format.
+class Lowbit_PlainOf<list<Type> elementTypes> : RankedTensorOf<elementTypes,
+    [CPred<"!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">],
+    "ranked tensor without a format">;
+def Lowbit_Plain : Lowbit_PlainOf<[F32, F16, BF16]>;
 /// tensor<?xi32>: token ids, row indices.
 def Lowbit_Indices : 1DTensorOf<[I32]>;
 /// tensor<?x2xi32>: (sequence, position) of each row.

@@ -185,6 +185,35 @@ def Lowbit_SelectRowsOp : Lowbit_Op<"select_rows", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Lowbit_TransformOp : Lowbit_Op<"transform", [Pure]> {
+  let summary = "each row times a matrix of a known kind";
+  let description = [{
+    `y = x · T`; order of steps in Spec.md, section 3. Passes insert T and T⁻¹ next
+    to each other and move each into a neighbouring weight; what cannot be moved
+    stays, and is computed together with the rounding of activations that follows.
+
+    Constraints:
+
+    - (C1) the transform takes rows of the input's columns and these matrices.
+    - (C2) the result has the columns that the transform gives.
+
+    Example:
+
+    ```mlir
+    %y = lowbit.transform %x by hadamard<block = 64, seed = 1> : tensor<?x256xf32> -> tensor<?x256xf32>
+    %z = lowbit.transform %x by kronecker<general>(%p, %q : tensor<16x16xf32>, tensor<16x16xf32>) : tensor<?x256xf32> -> tensor<?x256xf32>
+    ```
+  }];
+  let arguments = (ins Lowbit_Rows:$input, Lowbit_TransformInterface:$transform,
+                       Variadic<Lowbit_Plain>:$matrices);
+  let results = (outs Lowbit_Rows:$result);
+  let assemblyFormat = [{
+    $input `by` custom<Kind>($transform) (`(` $matrices^ `:` type($matrices) `)`)? attr-dict
+    `:` type($input) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def Lowbit_ObserveOp : Lowbit_Op<"observe",
     [MemoryEffects<[MemRead, MemWrite]>]> {
   let summary = "keep what calibration wants to know of rows";

@@ -42,4 +42,35 @@ def Lowbit_FormatInterface : AttrInterface<"FormatInterface"> {
   }];
 }
 
+def Lowbit_TransformInterface : AttrInterface<"TransformInterface"> {
+  let cppNamespace = "::lowbit";
+  let description = [{
+    A matrix T that rows x are multiplied with: y = x · T. Kinds that hold numbers
+    take them from matrix operands of the operation, so that no weight bytes are in
+    the IR. Transpose and inverse with their operands: `lowbit/IR/Transform.h`.
+  }];
+  let methods = [
+    InterfaceMethod<
+      "Columns of the result for an input of `columns` columns and these matrix "
+      "operands; none, with the reason in `problem`, where they do not fit.",
+      "std::optional<int64_t>", "getResultColumns",
+      (ins "int64_t":$columns, "::llvm::ArrayRef<::mlir::RankedTensorType>":$matrices,
+           "std::string &":$problem)>,
+    InterfaceMethod<
+      "Columns after which T repeats itself: T = I ⊗ (block × block). 0 for "
+      "transforms that have no such blocks.",
+      "int64_t", "getBlock",
+      (ins "::llvm::ArrayRef<::mlir::RankedTensorType>":$matrices)>,
+    InterfaceMethod<"Whether T · Tᵀ = I.", "bool", "isOrthogonal", (ins)>,
+    InterfaceMethod<"Whether T is diagonal.", "bool", "isDiagonal", (ins)>,
+    InterfaceMethod<
+      "The attribute of Tᵀ; its matrix operands are the transposes of T's.",
+      "::lowbit::TransformInterface", "getTransposedKind", (ins)>,
+    InterfaceMethod<
+      "The attribute of T⁻¹; its matrix operands are the inverses of T's (for an "
+      "orthogonal T: the transposes).",
+      "::lowbit::TransformInterface", "getInverseKind", (ins)>,
+  ];
+}
+
 #endif // LOWBIT_IR_LOWBITINTERFACES_TD

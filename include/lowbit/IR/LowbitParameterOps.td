@@ -121,11 +121,6 @@ def Lowbit_ConcatOp : Lowbit_Op<"concat", [Pure]> {
   let hasVerifier = 1;
 }
 
-/// A tensor of weights as it is in a checkpoint: without a format.
-class Lowbit_PlainOf<list<Type> elementTypes> : RankedTensorOf<elementTypes,
-    [CPred<"!::llvm::cast<::mlir::RankedTensorType>($_self).getEncoding()">],
-    "ranked tensor without a format">;
-
 def Lowbit_WidenOp : Lowbit_Op<"widen",
     [Pure, AllShapesMatch<["input", "result"]>]> {
   let summary = "the same numbers as f32";
@@ -138,6 +133,140 @@ def Lowbit_WidenOp : Lowbit_Op<"widen",
   let arguments = (ins Lowbit_PlainOf<[F16, BF16]>:$input);
   let results = (outs Lowbit_PlainOf<[F32]>:$result);
   let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+}
+
+def Lowbit_TransformWeightOp : Lowbit_Op<"transform_weight", [Pure]> {
+  let summary = "one dimension of a weight times a matrix of a known kind";
+  let description = [{
+    The weight side of `lowbit.transform`. `dim = 1`: W · T, every row is
+    transformed. `dim = 0`: Tᵀ · W, every column is (of a vector b: b · T). Numbers
+    between weight operations are f64: they are rounded once, where a chain is
+    quantized or ends (Spec.md, section 3).
+
+    With y = x · Wᵀ + b: `(x · T) · Wᵀ = x · (W · Tᵀ)ᵀ` and
+    `y · T = x · (Tᵀ · W)ᵀ + b · T`.
+
+    Constraints:
+
+    - (C1) `dim` is 0 or 1, for a vector 0; the weight has at most two dimensions.
+    - (C2) the transform takes the size of that dimension and these matrices.
+    - (C3) the result is f32, its shape the input's but for that dimension, which
+      is what the transform gives.
+
+    Example: `%1 = lowbit.transform_weight %0 dim = 1 by hadamard<block = 64, seed = 1, transposed> : tensor<768x256xbf16> -> tensor<768x256xf32>`
+  }];
+  let arguments = (ins Lowbit_Plain:$input, I64Attr:$dim,
+                       Lowbit_TransformInterface:$transform,
+                       Variadic<Lowbit_Plain>:$matrices);
+  let results = (outs Lowbit_PlainOf<[F32]>:$result);
+  let assemblyFormat = [{
+    $input `dim` `=` $dim `by` custom<Kind>($transform) (`(` $matrices^ `:` type($matrices) `)`)? attr-dict
+    `:` type($input) `->` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
+def Lowbit_TransposeOp : Lowbit_Op<"transpose", [Pure]> {
+  let summary = "a matrix with rows and columns exchanged";
+  let description = [{
+    Constraints:
+
+    - (C1) input and result are matrices of one element type, the result's shape
+      the input's turned round.
+
+    Example: `%1 = lowbit.transpose %0 : tensor<64x32xf32> -> tensor<32x64xf32>`
+  }];
+  let arguments = (ins Lowbit_Plain:$input);
+  let results = (outs Lowbit_Plain:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Lowbit_InvertOp : Lowbit_Op<"invert", [Pure, AllShapesMatch<["input", "result"]>]> {
+  let summary = "the inverse of a matrix, the reciprocals of a vector";
+  let description = [{
+    Computed in f64 (Spec.md, section 3). A vector stands for the diagonal matrix
+    that `#lowbit.diagonal` makes of it.
+
+    Constraints:
+
+    - (C1) the input is a vector or a square matrix.
+
+    Example: `%1 = lowbit.invert %0 : tensor<64x64xf32> -> tensor<64x64xf32>`
+  }];
+  let arguments = (ins Lowbit_Plain:$input);
+  let results = (outs Lowbit_PlainOf<[F32]>:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Lowbit_FillOp : Lowbit_Op<"fill", [Pure]> {
+  let summary = "a tensor of one value";
+  let description = [{
+    The gain of a norm whose scale was folded: ones.
+
+    Constraints:
+
+    - (C1) the value is finite; the result is static.
+
+    Example: `%g = lowbit.fill 1.0 : tensor<256xf32>`
+  }];
+  let arguments = (ins F32Attr:$value);
+  let results = (outs Lowbit_PlainOf<[F32]>:$result);
+  let assemblyFormat = "$value attr-dict `:` type($result)";
+  let hasVerifier = 1;
+}
+
+def Lowbit_ConstantOp : Lowbit_Op<"constant", [Pure]> {
+  let summary = "a short vector of numbers that a pass found";
+  let description = [{
+    Channel scales and the like: a number for each column. Weights are parameters.
+
+    Constraints:
+
+    - (C1) the value is a dense vector of finite f32 of the result's type.
+
+    Example: `%s = lowbit.constant dense<[1.0, 0.5]> : tensor<2xf32> -> tensor<2xf32>`
+  }];
+  let arguments = (ins ElementsAttr:$value);
+  let results = (outs Lowbit_PlainOf<[F32]>:$result);
+  let assemblyFormat = "$value attr-dict `->` type($result)";
+  let hasVerifier = 1;
+  let builders = [OpBuilder<(ins "::llvm::ArrayRef<float>":$values)>];
+}
+
+def Lowbit_OrthonormalizeOp : Lowbit_Op<"orthonormalize", [Pure, AllShapesMatch<["input", "result"]>]> {
+  let summary = "the orthogonal matrix next to one that nearly is";
+  let description = [{
+    What is learned in f32 is orthogonal to seven digits; that of which the transpose
+    shall be the inverse must be to sixteen. X ← 1.5 X − 0.5 X XᵀX in f64, five times
+    (Spec.md, section 3).
+
+    Constraints:
+
+    - (C1) the input is a square matrix.
+
+    Example: `%r = lowbit.orthonormalize %0 : tensor<64x64xf32> -> tensor<64x64xf32>`
+  }];
+  let arguments = (ins Lowbit_Plain:$input);
+  let results = (outs Lowbit_PlainOf<[F32]>:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
+}
+
+def Lowbit_ExpandDiagonalOp : Lowbit_Op<"expand_diagonal", [Pure]> {
+  let summary = "the matrix that has a vector on its diagonal";
+  let description = [{
+    Constraints:
+
+    - (C1) the input is a vector of n elements, the result n × n.
+
+    Example: `%m = lowbit.expand_diagonal %g : tensor<256xbf16> -> tensor<256x256xf32>`
+  }];
+  let arguments = (ins Lowbit_Plain:$input);
+  let results = (outs Lowbit_PlainOf<[F32]>:$result);
+  let assemblyFormat = "$input attr-dict `:` type($input) `->` type($result)";
+  let hasVerifier = 1;
 }
 
 #endif // LOWBIT_IR_LOWBITPARAMETEROPS_TD

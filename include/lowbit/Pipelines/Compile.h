@@ -64,6 +64,9 @@ struct CompileOptions {
   std::string calibrationText;
   int64_t calibrationTokens = 0;
   int64_t calibrationContext = 0;
+  /// Compare what the module computes in f64 before and after each pass, on
+  /// sample tokens.
+  bool verifyNumerics = false;
   bool allowUnused = false;
   bool allowNonfinite = false;
   /// Where modules of each stage and the kernels' code go; empty: nowhere.

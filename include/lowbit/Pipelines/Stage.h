@@ -19,6 +19,8 @@
 
 namespace lowbit {
 
+class NumericsVerifier;
+
 /// In order; `--emit=STAGE` and the module attribute `lowbit.stage` name them.
 enum class Stage : uint8_t {
   Imported,
@@ -60,7 +62,9 @@ std::string makePipeline(const Recipe &recipe, Stage from, Stage to,
 
 /// Runs a textual pipeline. Errors carry the first diagnostic: exit 2 where the
 /// pipeline or an option of it is not understood, else exit 4.
-Status runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline);
+/// `verifier` (may be null) checks what each pass does to numbers.
+Status runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline,
+                   NumericsVerifier *verifier = nullptr);
 
 /// Turns the kernels of a module into functions, in the process that generates
 /// code; a module that has none is left alone. False, with a message on stderr,

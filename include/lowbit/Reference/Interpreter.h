@@ -27,6 +27,7 @@
 #include "mlir/IR/BuiltinOps.h"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -50,6 +51,9 @@ struct InterpreterOptions {
   bool exactCache = false;
   /// Threads that share the rows of an operation; no result depends on it.
   unsigned threads = 1;
+  /// Called after each operation of the graph (not of weights) with the rows
+  /// that it made; may be empty.
+  std::function<void(mlir::Operation *, const HostTensor &)> trace = {};
 };
 
 /// The arguments of `@forward`. Row r is token `ids[r]` at `positions[r]` of

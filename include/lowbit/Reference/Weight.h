@@ -39,8 +39,12 @@ struct Weight {
   int64_t rows = 0;
   int64_t columns = 0;
   bool isVector = false;
-  /// `[row][column]`; empty where `integers` is set.
+  /// `[row][column]`; empty where `integers` is set or the numbers were
+  /// computed.
   std::vector<float> values;
+  /// `[row][column]` of what weight operations computed in f64, not yet
+  /// rounded to f32; else empty.
+  std::vector<double> computed;
   /// Set where the type has a format that is multiplied with integers.
   std::optional<IntegerSteps> integers;
   /// What is added to `integers`: the further streams of a trellis code, of
@@ -49,9 +53,11 @@ struct Weight {
 
   /// An element by the steps of Spec.md, "Embedding": `(step · unit) · s`,
   /// then `· F` where there is one, each rounded to f32;
-  /// refinements are added, each sum rounded.
+  /// refinements are added, each sum rounded. A computed number is rounded
+  /// once.
   float strictValue(int64_t row, int64_t column) const;
-  /// The same element without rounding (exact: at most 37 bits).
+  /// The same element without rounding (a stored one is exact: at most 37
+  /// bits).
   double exactValue(int64_t row, int64_t column) const;
   /// One of the two above, by type.
   template <typename T> T value(int64_t row, int64_t column) const;

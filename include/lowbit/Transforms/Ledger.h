@@ -34,6 +34,9 @@ struct LedgerEntry {
   std::string solver;
   /// Rows and columns; a vector has one column.
   int64_t rows = 0, columns = 0;
+  /// Weights of the checkpoint that are stored here first: without copies and
+  /// matrices of transforms.
+  int64_t originals = 0;
   /// Stored bytes = payload + padding.
   int64_t bytes = 0, payload = 0, padding = 0;
   /// Σ(w − ŵ)² / Σw²; nothing where it was not measured (copied).
@@ -50,6 +53,13 @@ struct LedgerEntry {
     return 8.0 * static_cast<double>(bytes) /
            (static_cast<double>(rows) * static_cast<double>(columns));
   }
+};
+
+/// What a pass chose at one place, by the errors without and with its
+/// transform.
+struct LedgerDecision {
+  std::string pass, place, choice;
+  double errorWithout = 0, errorWith = 0;
 };
 
 /// The record as JSON, and back (exit 7 for what is no record).
@@ -72,11 +82,14 @@ bool isLinearOfLayer(const LedgerEntry &entry);
 LedgerTotal sumLedger(const std::vector<LedgerEntry> &entries,
                       bool linearsOnly);
 
-/// The ledger as JSON text: `version`, `totals`, `tensors`.
-std::string writeLedgerJson(const std::vector<LedgerEntry> &entries);
+/// The ledger as JSON text: `version`, `totals`, `tensors`, `decisions`.
+std::string writeLedgerJson(const std::vector<LedgerEntry> &entries,
+                            const std::vector<LedgerDecision> &decisions);
 
-/// The ledger as a table: a line for each tensor, then the sums.
-std::string writeLedgerTable(const std::vector<LedgerEntry> &entries);
+/// The ledger as a table: a line for each tensor, then the sums, then a line
+/// for each decision.
+std::string writeLedgerTable(const std::vector<LedgerEntry> &entries,
+                             const std::vector<LedgerDecision> &decisions);
 
 } // namespace lowbit
 

@@ -40,6 +40,10 @@ struct StoredParameter {
   ParameterOp op;
   std::string name;
   StoredSize size;
+  /// Weights of the checkpoint that are stored here and in no parameter before:
+  /// what bits per weight are counted by. Copies (an untied head, a split
+  /// column), matrices of transforms and padding are none.
+  int64_t originals = 0;
 };
 
 /// The parameters of `module` that are stored, in its order: all but those that
@@ -48,6 +52,9 @@ Result<std::vector<StoredParameter>> getStoredParameters(mlir::ModuleOp module);
 
 /// Files that the solver `given` reads, as named in the module, each once.
 std::vector<std::string> getGivenFiles(mlir::ModuleOp module);
+
+/// What passes decided by numbers, in order, for the ledger.
+std::vector<LedgerDecision> getDecisions(mlir::ModuleOp module);
 
 /// How parameters are made.
 struct MaterializeOptions {

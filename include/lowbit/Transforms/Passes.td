@@ -88,6 +88,269 @@ def LowbitSetCache : Pass<"lowbit-set-cache", "::mlir::ModuleOp"> {
   ];
 }
 
+def LowbitFoldNormScale : Pass<"lowbit-fold-norm-scale", "::mlir::ModuleOp"> {
+  let summary = "Move the scales of norms into the linears that read them";
+  let description = [{
+    `norm_γ(x) · Wᵀ = norm₁(x) · (W · diag(γ))ᵀ`: the gain becomes ones, and rotations
+    can pass the norm. Keeps the function to 1e-9 in f64.
+
+    Left alone are norms that anything but plain linears reads, and, with
+    `tied=keep`, norms in front of a head that shares its table with the embedding
+    (the scale would make a second table of it).
+
+    ```mlir
+    %n = lowbit.rms_norm %x, %g eps = 1.0e-5 : tensor<?x8xf32>, tensor<8xf32>
+    %y = lowbit.linear %n, %w activation = <f32> : tensor<?x8xf32>, tensor<12x8xf32> -> tensor<?x12xf32>
+    ```
+
+    becomes
+
+    ```mlir
+    %ones = lowbit.fill 1.0 : tensor<8xf32>
+    %n = lowbit.rms_norm %x, %ones eps = 1.0e-5 : tensor<?x8xf32>, tensor<8xf32>
+    %v = lowbit.transform_weight %w dim = 1 by diagonal(%g : tensor<8xf32>) : tensor<12x8xf32> -> tensor<12x8xf32>
+    %y = lowbit.linear %n, %v activation = <f32> : tensor<?x8xf32>, tensor<12x8xf32> -> tensor<?x12xf32>
+    ```
+  }];
+  let options = [
+    Option<"tied", "tied", "std::string", /*default=*/"\"keep\"",
+           "Norm in front of a tied head: keep it, or untie the head">,
+  ];
+}
+
+def LowbitInsertRotations
+    : Pass<"lowbit-insert-rotations", "::mlir::ModuleOp"> {
+  let summary = "Insert pairs of rotations that change nothing";
+  let description = [{
+    Random Hadamard rotations D · H / √n at the places of SpinQuant: `r1` at
+    everything that enters the residual stream, `r2` at the values of each head, `r3`
+    at queries and keys behind the rotary embedding (both rotated: scores do not
+    change), `r4` in front of the down projection. A pair is T, marked to move up
+    into what makes the rows, and T⁻¹, marked to move down into what reads them;
+    `lowbit-fold-rotations` moves them. Where there is no Hadamard matrix of the
+    size, the rotation consists of blocks, the largest that divide the size and
+    have one. Keeps the function to 1e-9 in f64.
+
+    R1 uses the signs of `seed`; R2, R3, R4 of layer l those of seed + 4 l + 1, 2, 3.
+    With `file`, R1 and R2 are the learned matrices `R1` and `layers.<l>.R2` (or
+    `model.layers.<l>.self_attn.R2`), made orthogonal to f64.
+
+    ```mlir
+    %x = lowbit.embedding %ids, %table : tensor<?xi32>, tensor<32x8xf32> -> tensor<?x8xf32>
+    ```
+
+    becomes
+
+    ```mlir
+    %x = lowbit.embedding %ids, %table : tensor<?xi32>, tensor<32x8xf32> -> tensor<?x8xf32>
+    %0 = lowbit.transform %x by hadamard<block = 8, seed = 0> {lowbit.fold = "up"} : tensor<?x8xf32> -> tensor<?x8xf32>
+    %1 = lowbit.transform %0 by hadamard<block = 8, seed = 0, transposed> {lowbit.fold = "down"} : tensor<?x8xf32> -> tensor<?x8xf32>
+    ```
+  }];
+  let options = [
+    ListOption<"sites", "sites", "std::string",
+               "Places: r1, r2, r3, r4 (default: all)">,
+    Option<"seed", "seed", "int64_t", /*default=*/"0",
+           "Seed of the signs; -1: no signs">,
+    Option<"file", "file", "std::string", /*default=*/"\"\"",
+           "Safetensors file of R1 and R2; none: Hadamard matrices">,
+  ];
+}
+
+def LowbitFoldRotations : Pass<"lowbit-fold-rotations", "::mlir::ModuleOp"> {
+  let summary = "Move inserted transforms into weights, norms and embeddings";
+  let description = [{
+    Moves the halves of inserted pairs (any kind of transform) as far as they go:
+    up into linears (weight rows and bias), embeddings, gains of norms; down into
+    linears (weight columns), through sums, selections of rows, norms, attention
+    (values), gates (diagonal ones). What cannot go further stays an online
+    `lowbit.transform`; pairs of which neither half moved are removed. Keeps the
+    function to 1e-9 in f64.
+
+    A rotation that meets a norm with a scale moves that into the linears behind
+    the norm first. Where one of them is a head that shares its table with the
+    embedding, `tied=untie` does the same, so that head and embedding become two
+    tables; `tied=keep` keeps one, and leaves the d × d matrix T · diag(γ) · T⁻¹ in
+    front of the head. Both show in the ledger's bytes.
+
+    ```mlir
+    %y = lowbit.linear %x, %w activation = <f32> : tensor<?x4xf32>, tensor<8x4xf32> -> tensor<?x8xf32>
+    %0 = lowbit.transform %y by hadamard<block = 8> {lowbit.fold = "up"} : tensor<?x8xf32> -> tensor<?x8xf32>
+    ```
+
+    becomes
+
+    ```mlir
+    %v = lowbit.transform_weight %w dim = 0 by hadamard<block = 8> : tensor<8x4xf32> -> tensor<8x4xf32>
+    %0 = lowbit.linear %x, %v activation = <f32> : tensor<?x4xf32>, tensor<8x4xf32> -> tensor<?x8xf32>
+    ```
+  }];
+  let options = [
+    Option<"tied", "tied", "std::string", /*default=*/"\"untie\"",
+           "Tied head behind a norm with a scale: untie or keep">,
+  ];
+}
+
+def LowbitFlipSigns : Pass<"lowbit-flip-signs", "::mlir::ModuleOp"> {
+  let summary = "Fold random signs into the linears of a block";
+  let description = [{
+    D · D = I for a diagonal D of signs: each half is folded exactly, so the function
+    stays the same to the bit. Places: `residual` (everything that enters the residual
+    stream), `input` (what the linears behind a norm read; the other half goes into
+    the gain), `value` (values of a head and columns of the output projection),
+    `gated` (rows of up and columns of down). Acts through a zero point or a mean,
+    through a codebook shared over columns, or before a rotation; formats that are
+    symmetric in sign do not see it.
+
+    Signs are those of `seed` + a number for each place (Spec.md, section 3), or, with
+    `bits`, the given hexadecimal digits at every place whose size they have.
+
+    ```mlir
+    %n = lowbit.rms_norm %x, %g eps = 1.0e-5 : tensor<?x8xf32>, tensor<8xf32>
+    %y = lowbit.linear %n, %w activation = <f32> : tensor<?x8xf32>, tensor<12x8xf32> -> tensor<?x12xf32>
+    ```
+
+    becomes, with `sites=input seed=3`,
+
+    ```mlir
+    %h = lowbit.transform_weight %g dim = 0 by signs<block = 8, seed = 3> : tensor<8xf32> -> tensor<8xf32>
+    %n = lowbit.rms_norm %x, %h eps = 1.0e-5 : tensor<?x8xf32>, tensor<8xf32>
+    %v = lowbit.transform_weight %w dim = 1 by signs<block = 8, seed = 3> : tensor<12x8xf32> -> tensor<12x8xf32>
+    %y = lowbit.linear %n, %v activation = <f32> : tensor<?x8xf32>, tensor<12x8xf32> -> tensor<?x12xf32>
+    ```
+  }];
+  let options = [
+    ListOption<"sites", "sites", "std::string",
+               "Places: residual, input, value, gated (default: all)">,
+    Option<"seed", "seed", "int64_t", /*default=*/"0", "Seed of the signs">,
+    Option<"bits", "bits", "std::string", /*default=*/"\"\"",
+           "Signs as hexadecimal digits, for places of that many columns">,
+  ];
+}
+
+def LowbitSelectRotations
+    : Pass<"lowbit-select-rotations", "::mlir::ModuleOp"> {
+  let summary = "Rotate where rounding gains by it";
+  let description = [{
+    One decision, identity or Hadamard, for R1 and for R2, R3, R4 of each layer, over
+    all tensors that it touches (R1: everything on the residual stream, the embedding
+    too; R2 also cached values; R3 only cached keys). `metric=frobenius`: RoSTE's
+    Σ‖Q(W) − W‖² + mean ‖Q(x) − x‖² (arXiv 2502.09003, 3.3); `metric=output`: both
+    errors through W and the sample's rows. Given R1 the others are independent; both
+    ways of R1 are measured, so the chosen set has at most the error of none and of
+    all. Chosen rotations are inserted and folded; the ledger shows both errors of
+    every decision. Needs a profile. Keeps the function to 1e-9 in f64.
+
+    ```mlir
+    %g = lowbit.gate %a, %b : tensor<?x12xf32>
+    %y = lowbit.linear %g, %w activation = <f32> : tensor<?x12xf32>, tensor<8x12xf32> -> tensor<?x8xf32>
+    ```
+
+    becomes, where R4 has the smaller error,
+
+    ```mlir
+    %g = lowbit.gate %a, %b : tensor<?x12xf32>
+    %0 = lowbit.transform %g by hadamard<block = 12, seed = 3> {lowbit.fold = "up"} : tensor<?x12xf32> -> tensor<?x12xf32>
+    %v = lowbit.transform_weight %w dim = 1 by hadamard<block = 12, seed = 3> : tensor<8x12xf32> -> tensor<8x12xf32>
+    %y = lowbit.linear %0, %v activation = <f32> : tensor<?x12xf32>, tensor<8x12xf32> -> tensor<?x8xf32>
+    ```
+  }];
+  let options = [
+    Option<"metric", "metric", "std::string", /*default=*/"\"frobenius\"",
+           "Error to compare: frobenius or output">,
+    Option<"format", "format", "std::string", /*default=*/"\"int4-g64-half\"",
+           "Format that weights will have">,
+    Option<"solver", "solver", "std::string", /*default=*/"\"nearest\"",
+           "Solver of the errors: nearest or search">,
+    Option<"activationBits", "activation-bits", "int64_t", /*default=*/"8",
+           "Bits of activations, 2 to 16 (16: not counted)">,
+    Option<"activationGroup", "activation-group", "int64_t", /*default=*/"0",
+           "Columns of an activation's scale; 0: the row">,
+    Option<"cacheBits", "cache-bits", "int64_t", /*default=*/"8",
+           "Bits of cached keys and values, 2 to 16 (16: not counted)">,
+    Option<"seed", "seed", "int64_t", /*default=*/"0",
+           "Seed of the signs, as lowbit-insert-rotations has it">,
+  ];
+}
+
+def LowbitFoldTransforms : Pass<"lowbit-fold-transforms", "::mlir::ModuleOp"> {
+  let summary = "Insert learned transforms and fold what folds";
+  let description = [{
+    Reads transforms of places from a safetensors file: `R1` (orthogonal, of the
+    residual stream), and for each layer `layers.<i>.attention_input`, `.value` and
+    `.key` (of a head), `.output` (what the output projection reads), `.ffn_input`,
+    `.down`. Each is `NAME.P` (dense), `NAME.P1` and `NAME.P2` (Kronecker, x · (P₁ ⊗ P₂)),
+    or `NAME.scale` (diagonal); its size divides that of the place. x becomes x · T,
+    the weights behind it W · T⁻ᵀ. Keys become k · T, queries q · T⁻ᵀ.
+
+    Inverses are computed in f64 when weights are written. The condition number
+    ‖T‖₁‖T⁻¹‖₁ of each transform is reported, and bounded by `max-condition`. A
+    nearly orthogonal R1 is made orthogonal to f64. Keeps the function to 1e-9 in f64.
+
+    ```mlir
+    %y = lowbit.linear %x, %w activation = <f32> : tensor<?x12xf32>, tensor<8x12xf32> -> tensor<?x8xf32>
+    ```
+
+    becomes, with `layers.0.down.P1` 3 × 3 and `.P2` 4 × 4,
+
+    ```mlir
+    %0 = lowbit.transform %x by kronecker<general>(%p1, %p2 : tensor<3x3xf32>, tensor<4x4xf32>) {lowbit.fold = "up"} : tensor<?x12xf32> -> tensor<?x12xf32>
+    %i1 = lowbit.invert %p1 : tensor<3x3xf32> -> tensor<3x3xf32>
+    …
+    %v = lowbit.transform_weight %w dim = 1 by kronecker<general>(%t1, %t2 : tensor<3x3xf32>, tensor<4x4xf32>) : tensor<8x12xf32> -> tensor<8x12xf32>
+    %y = lowbit.linear %0, %v activation = <f32> : tensor<?x12xf32>, tensor<8x12xf32> -> tensor<?x8xf32>
+    ```
+  }];
+  let options = [
+    Option<"file", "file", "std::string", /*default=*/"\"\"",
+           "Safetensors file of the transforms">,
+    Option<"maxCondition", "max-condition", "double", /*default=*/"1e4",
+           "Largest condition number that is taken">,
+    Option<"tied", "tied", "std::string", /*default=*/"\"untie\"",
+           "Tied head behind a norm with a scale: untie or keep">,
+  ];
+}
+
+def LowbitScaleChannels : Pass<"lowbit-scale-channels", "::mlir::ModuleOp"> {
+  let summary = "Fold channel scales that the quantizer likes";
+  let description = [{
+    Rows x become x / s, the weights behind them W · diag(s), s_j = a_j^α with a_j the
+    root mean square of column j in the profile (√(max s · min s) = 1), as AWQ does
+    (arXiv 2306.00978). α is searched from 0 to 1 in `steps` steps by the error of the
+    given format and solver, Σ h_k (w − ŵ)² / s_k² over all weights that read the rows;
+    α = 0 leaves the place alone. Places: `input` (behind a norm; 1/s goes into its
+    gain), `value` (values and output projection; one scale for all heads under grouped
+    queries), `gated` (rows of up, columns of down). The ledger shows both errors.
+    Needs a profile. Keeps the function to 1e-9 in f64.
+
+    ```mlir
+    %n = lowbit.rms_norm %x, %g eps = 1.0e-5 : tensor<?x2xf32>, tensor<2xf32>
+    %y = lowbit.linear %n, %w activation = <f32> : tensor<?x2xf32>, tensor<4x2xf32> -> tensor<?x4xf32>
+    ```
+
+    becomes, where columns have the scales 2 and 0.5,
+
+    ```mlir
+    %s = lowbit.constant dense<[2.0, 0.5]> : tensor<2xf32> -> tensor<2xf32>
+    %i = lowbit.invert %s : tensor<2xf32> -> tensor<2xf32>
+    %h = lowbit.transform_weight %g dim = 0 by diagonal(%i : tensor<2xf32>) : tensor<2xf32> -> tensor<2xf32>
+    %n = lowbit.rms_norm %x, %h eps = 1.0e-5 : tensor<?x2xf32>, tensor<2xf32>
+    %v = lowbit.transform_weight %w dim = 1 by diagonal(%s : tensor<2xf32>) : tensor<4x2xf32> -> tensor<4x2xf32>
+    %y = lowbit.linear %n, %v activation = <f32> : tensor<?x2xf32>, tensor<4x2xf32> -> tensor<?x4xf32>
+    ```
+  }];
+  let options = [
+    ListOption<"sites", "sites", "std::string",
+               "Places: input, value, gated (default: all)">,
+    Option<"format", "format", "std::string", /*default=*/"\"int4-g64-half\"",
+           "Format that weights will have">,
+    Option<"solver", "solver", "std::string", /*default=*/"\"nearest\"",
+           "Solver of the errors: nearest or search">,
+    Option<"steps", "steps", "int64_t", /*default=*/"20",
+           "Steps of the search over alpha, 1 to 1000">,
+  ];
+}
+
 def LowbitFuseLinears : Pass<"lowbit-fuse-linears", "::mlir::func::FuncOp"> {
   let summary = "Make one linear of those that share an input";
   let description = [{
