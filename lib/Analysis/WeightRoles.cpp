@@ -34,7 +34,9 @@ constexpr RoleName roleNames[] = {
 
 /// Whether `op` hands the rows of its first operand on, so that what its result
 /// is used for is what the operand is used for.
-bool passesRowsOn(Operation *op) { return isa<SliceOp, RotaryOp>(op); }
+bool passesRowsOn(Operation *op) {
+  return isa<SliceOp, RotaryOp, TransformOp>(op);
+}
 
 /// Adds what `result` of a linear is used for.
 void addRolesOfUses(Value result, WeightUse &use) {

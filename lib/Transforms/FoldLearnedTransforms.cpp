@@ -29,7 +29,7 @@ struct FoldLearnedTransforms
              << passName << ": needs the option file";
     if (!(maxCondition >= 1))
       return emitError(UnknownLoc::get(context))
-             << passName << ": max-condition " << maxCondition
+             << passName << ": max-condition " << maxCondition.getValue()
              << " must be at least 1";
     return parseTiedHead(context, passName, tied, choice);
   }

@@ -45,7 +45,8 @@ struct ScaleChannels : lowbit::impl::LowbitScaleChannelsBase<ScaleChannels> {
     constexpr llvm::StringLiteral pass = "lowbit-scale-channels";
     if (steps < 1 || steps > 1000)
       return emitError(UnknownLoc::get(context))
-             << pass << ": steps " << steps << " must be from 1 to 1000";
+             << pass << ": steps " << steps.getValue()
+             << " must be from 1 to 1000";
     if (failed(parseRounding(context, pass, {format, solver, 16, 0}, choice)))
       return failure();
     return parseWords(context, pass, "sites", sites, siteNames, chosen);

@@ -52,7 +52,7 @@ struct SelectRotations
              << "' is not known, must be frobenius or output";
     if (cacheBits < 2 || cacheBits > 16)
       return emitError(UnknownLoc::get(context))
-             << passName << ": cache-bits " << cacheBits
+             << passName << ": cache-bits " << cacheBits.getValue()
              << " must be from 2 to 16";
     if (failed(checkSeed(context, passName, seed, true)))
       return failure();
