@@ -29,6 +29,9 @@ struct NamedRecipe {
   llvm::StringLiteral format;
   llvm::StringLiteral solver;
   llvm::StringLiteral calibratedSolver;
+  /// Whether weights are rotated without being asked: codes that are made for
+  /// Gaussian weights.
+  bool isRotated = false;
 };
 
 /// Offset and solver of each width are those with the lower perplexity on two
@@ -50,35 +53,52 @@ constexpr NamedRecipe namedRecipes[] = {
     {"mxfp4", "mxfp4", "search", "gptq"},
     {"nvfp4", "nvfp4", "search", "gptq"},
     {"ternary", "ternary-g64", "search", "gptq"},
-    {"trellis2", "trellis2", "viterbi", "viterbi"},
-    {"trellis1", "trellis1", "viterbi", "viterbi"},
-    {"trellis0.5", "trellis0.5", "viterbi", "viterbi"},
+    {"trellis2", "trellis2", "viterbi", "viterbi", true},
+    {"trellis1", "trellis1", "viterbi", "viterbi", true},
+    {"trellis0.5", "trellis0.5", "viterbi", "viterbi", true},
 };
 
-constexpr llvm::StringLiteral floatRecipe = R"({
-"description": "As the checkpoint has it",
-"quantize": [{"lowbit-set-cache": {"type": "f32"}}]})";
-
-/// What follows a name: the activations that linears see (none: 16 bits).
+/// What follows a name, in this order: which rotations are folded (none or R1
+/// and R2), and the activations that linears see (without it 16 bits).
+constexpr llvm::StringLiteral noRotations = "-r0";
+constexpr llvm::StringLiteral foldedRotations = "-r12";
 constexpr llvm::StringLiteral byteActivations = "-a8";
+
+/// R1 and R2, all of which folds: no operation is left for the kernels.
+constexpr llvm::StringLiteral rotationPasses =
+    R"({"lowbit-insert-rotations": {"sites": ["r1", "r2"]}},
+{"lowbit-fold-rotations": {}})";
+
+std::string recipeText(const llvm::Twine &description, bool rotates,
+                       const llvm::Twine &quantize) {
+  return ("{\"description\": \"" + description +
+          (rotates ? "; rotated by R1 and R2" : "") + "\",\n\"transform\": [" +
+          (rotates ? StringRef(rotationPasses) : StringRef()) +
+          "],\n\"quantize\": [" + quantize + "]}")
+      .str();
+}
 
 /// The recipe of a name as text; nothing where there is none of that name.
 std::optional<std::string> namedRecipeText(StringRef name, bool hasMoments) {
-  if (name == "float")
-    return floatRecipe.str();
   StringRef activation = name.consume_back(byteActivations) ? "i8" : "i16";
+  bool isPlain = name.consume_back(noRotations);
+  bool rotates = !isPlain && name.consume_back(foldedRotations);
+  if (name == "float" && activation == "i16")
+    return recipeText("As the checkpoint has it", rotates,
+                      R"({"lowbit-set-cache": {"type": "f32"}})");
   for (const NamedRecipe &recipe : namedRecipes)
     if (recipe.name == name)
-      return llvm::formatv(
-                 R"({{"description": "{0}; embedding and head int8-g64",
-"quantize": [
+      return recipeText(
+          recipe.format + "; embedding and head int8-g64",
+          rotates || (recipe.isRotated && !isPlain),
+          llvm::formatv(
+              R"(
 {{"lowbit-quantize": {{"roles": ["embedding", "head"], "format": "int8-g64", "solver": "search", "activation": "{2}"}},
 {{"lowbit-quantize": {{"format": "{0}", "solver": "{1}", "activation": "{2}"}},
-{{"lowbit-set-cache": {{"type": "f16"}}]})",
-                 recipe.format,
-                 hasMoments ? recipe.calibratedSolver : recipe.solver,
-                 activation)
-          .str();
+{{"lowbit-set-cache": {{"type": "f16"}})",
+              recipe.format,
+              hasMoments ? recipe.calibratedSolver : recipe.solver, activation)
+              .str());
   return std::nullopt;
 }
 
@@ -190,10 +210,8 @@ Status checkOptions(const Recipe &recipe) {
 
 std::vector<std::string> lowbit::getRecipeNames() {
   std::vector<std::string> names{"float"};
-  for (const NamedRecipe &recipe : namedRecipes) {
+  for (const NamedRecipe &recipe : namedRecipes)
     names.push_back(recipe.name.str());
-    names.push_back((recipe.name + byteActivations).str());
-  }
   return names;
 }
 
@@ -242,6 +260,8 @@ Result<Recipe> lowbit::readRecipe(const std::string &nameOrPath,
   if (!text)
     return Error{ExitCode::Usage, "recipe " + quoted(nameOrPath) +
                                       " is neither a file nor one of " +
-                                      llvm::join(getRecipeNames(), ", ")};
+                                      llvm::join(getRecipeNames(), ", ") +
+                                      ", each with -r12 (rotated) or -r0 (not) "
+                                      "and -a8 (8-bit activations) behind it"};
   return parseRecipe(*text, nameOrPath);
 }

@@ -19,8 +19,7 @@ LogicalResult lowbit::parseRounding(MLIRContext *context, StringRef pass,
   std::vector<std::string> solvers = (*format)->solvers();
   if (options.solver == "given" || !llvm::is_contained(solvers, options.solver))
     return refuse("solver '" + options.solver + "' does not go with format " +
-                  options.format + ": " +
-                  (*format)->whyNoSolver(options.solver));
+                  options.format + ": " + (*format)->whyNoSolver());
   if (options.activationBits < 2 || options.activationBits > 16)
     return refuse("activation-bits " + std::to_string(options.activationBits) +
                   " must be from 2 to 16");

@@ -40,7 +40,9 @@ struct Recipe {
   std::string quantize;
 };
 
-/// Names of the recipes that need no file.
+/// Names of the recipes that need no file. Behind a name may follow `-r12` (R1
+/// and R2 are folded) or `-r0` (not rotated, where the name alone would be),
+/// and then `-a8` (8-bit activations; not of `float`).
 std::vector<std::string> getRecipeNames();
 
 /// The recipe of that name, or of the file at that path. Where all second

@@ -14,7 +14,14 @@ protected:
 };
 
 TEST_F(RecipeTest, NamedRecipesAreRight) {
-  for (const std::string &name : getRecipeNames()) {
+  std::vector<std::string> names;
+  for (const std::string &name : getRecipeNames())
+    for (const char *rotations : {"", "-r0", "-r12"}) {
+      names.push_back(name + rotations);
+      if (name != "float")
+        names.push_back(name + rotations + "-a8");
+    }
+  for (const std::string &name : names) {
     Result<Recipe> recipe = readRecipe(name);
     ASSERT_TRUE(bool(recipe)) << name << ": " << recipe.error().message;
     // Its canonical text is the same recipe.
@@ -23,6 +30,24 @@ TEST_F(RecipeTest, NamedRecipesAreRight) {
     EXPECT_EQ(again->text, recipe->text);
     EXPECT_EQ(again->quantize, recipe->quantize);
   }
+}
+
+TEST_F(RecipeTest, NamesSayWhatIsRotated) {
+  const std::string folded =
+      "lowbit-insert-rotations{sites={r1,r2}},lowbit-fold-rotations{}";
+  auto transformOf = [](const std::string &name) {
+    Result<Recipe> recipe = readRecipe(name);
+    return recipe ? recipe->transform : recipe.error().message;
+  };
+  EXPECT_EQ(transformOf("int4-g64"), "");
+  EXPECT_EQ(transformOf("int4-g64-r0-a8"), "");
+  EXPECT_EQ(transformOf("int4-g64-r12-a8"), folded);
+  EXPECT_EQ(transformOf("float-r12"), folded);
+  EXPECT_EQ(transformOf("trellis2"), folded);
+  EXPECT_EQ(transformOf("trellis1-a8"), folded);
+  EXPECT_EQ(transformOf("trellis0.5-r0"), "");
+  for (const char *name : {"int4-g64-a8-r12", "float-a8", "int4-g64-r12-r0"})
+    EXPECT_FALSE(bool(readRecipe(name))) << name;
 }
 
 TEST_F(RecipeTest, IsAPipelineAndNothingElse) {
