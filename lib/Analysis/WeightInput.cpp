@@ -28,6 +28,8 @@ void collectColumnTransforms(mlir::Value value,
     collectColumnTransforms(step.getInput(), steps, names);
     if (step.getDim() == 1)
       steps.push_back(step);
+  } else if (auto spread = llvm::dyn_cast_or_null<SpreadOp>(op)) {
+    collectColumnTransforms(spread.getInput(), steps, names);
   } else if (auto weight = llvm::dyn_cast_or_null<WeightOp>(op)) {
     auto module = op->getParentOfType<mlir::ModuleOp>();
     auto parameter = module.lookupSymbol<ParameterOp>(weight.getParameter());
@@ -134,14 +136,19 @@ Result<WeightInput> WeightInput::find(mlir::Value weight,
     auto rows = makeRowSide(op, bytes);
     if (!rows)
       return rows.error();
-    input.steps.push_back({std::move(*rows), op.getTransform().isDiagonal()});
+    auto gather = llvm::dyn_cast<GatherAttr>(op.getTransform());
+    int times = op.getTransform().isDiagonal()      ? 2
+                : gather && !gather.getTransposed() ? 1
+                                                    : 0;
+    input.steps.push_back({std::move(*rows), times});
   }
   return input;
 }
 
 bool WeightInput::mixesColumns() const {
-  return std::any_of(steps.begin(), steps.end(),
-                     [](const Step &step) { return !step.isDiagonal; });
+  return std::any_of(steps.begin(), steps.end(), [](const Step &step) {
+    return step.timesOnDiagonal == 0;
+  });
 }
 
 Status WeightInput::check(const InputStatistics &statistics) const {
@@ -177,8 +184,7 @@ WeightInput::transformMoments(const std::vector<float> &measured) const {
 std::vector<double>
 WeightInput::transformDiagonal(std::vector<double> diagonal) const {
   for (const Step &step : steps)
-    // x_i² takes the factor twice.
-    for (int twice = 0; twice < 2; ++twice)
+    for (int time = 0; time < step.timesOnDiagonal; ++time)
       transformRows(diagonal, 1, *step.rows);
   return diagonal;
 }

@@ -2,6 +2,7 @@
 
 #include "lowbit/Analysis/WeightRows.h"
 #include "lowbit/Checkpoint/Message.h"
+#include "lowbit/Numerics/ChannelSplit.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -245,6 +246,26 @@ private:
   int64_t transformBytes;
 };
 
+/// Rows whose copies of columns are moved apart.
+class SpreadRows : public DoubleRows {
+public:
+  SpreadRows(std::unique_ptr<WeightRows> from, ChannelSplit split)
+      : DoubleRows(from->rows, from->columns), input(std::move(from)),
+        split(std::move(split)) {}
+
+  void readDoubles(int64_t first, int64_t count, double *out) const override {
+    input->readDoubles(first, count, out);
+    for (int64_t row = 0; row < count; ++row)
+      split.spread(out + row * columns);
+  }
+  int64_t heldBytes() const override { return input->heldBytes(); }
+  void release() const override { input->release(); }
+
+private:
+  std::unique_ptr<WeightRows> input;
+  ChannelSplit split;
+};
+
 Numbers readAll(const WeightRows &input) {
   Numbers numbers(input.rows * input.columns);
   input.readDoubles(0, input.rows, numbers.data());
@@ -437,6 +458,14 @@ Made lowbit::makeWeightRows(mlir::Value value, ParameterBytes &bytes,
       .Case([&](ConcatOp o) { return makeConcat(o, bytes, leaves); })
       .Case([&](TransformWeightOp o) {
         return makeTransformed(o, bytes, leaves);
+      })
+      .Case([&](SpreadOp o) -> Made {
+        Made input = makeWeightRows(o.getInput(), bytes, leaves);
+        if (!input)
+          return input.error();
+        return makeRows<SpreadRows>(
+            std::move(*input),
+            ChannelSplit(o.getFormat().getFormat(), o.getCopies().getIndex()));
       })
       .Case([&](InvertOp o) { return makeInverse(o, bytes, leaves); })
       .Case([&](TransposeOp o) {

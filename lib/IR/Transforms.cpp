@@ -1,6 +1,7 @@
 //===- Transforms.cpp - Matrices that rows are multiplied with --*- C++ -*-===//
 
 #include "lowbit/IR/Transform.h"
+#include "lowbit/Numerics/ChannelSplit.h"
 #include "lowbit/Numerics/Hadamard.h"
 #include "llvm/ADT/StringExtras.h"
 
@@ -330,6 +331,41 @@ LogicalResult TransformWeightOp::verify() {
   if (getResult().getType() != wanted)
     return emitOpError() << "gives " << wanted << ", the result is "
                          << getResult().getType();
+  return success();
+}
+
+LogicalResult SpreadOp::verify() {
+  GatherAttr copies = getCopies();
+  auto type = cast<RankedTensorType>(getInput().getType());
+  std::vector<int64_t> index = copies.getIndex();
+  // spread_c1
+  if (copies.getTransposed() || copies.getAveraged() || type.getRank() != 2 ||
+      type.getDimSize(1) != static_cast<int64_t>(index.size()))
+    return emitOpError() << "requires a matrix with the " << index.size()
+                         << " columns of a plain gather, got " << type;
+  // spread_c2
+  IntAttr format = getFormat();
+  if (format.getBits() < 2 || !format.getScale().isF16())
+    return emitOpError() << "requires at least 2 bits and scales in f16, got "
+                         << format.getShortName();
+  // spread_c3
+  int64_t group = format.getGroup(), columns = index.size();
+  group = group == 0 ? columns : group;
+  SmallVector<int64_t> last(copies.getColumns(), -1), count(last.size(), 0);
+  for (int64_t i = 0; i < columns; ++i) {
+    int64_t column = index[i];
+    if (column < 0)
+      continue;
+    bool isFirst = count[column]++ == 0;
+    if (count[column] > ChannelSplit::maxCopies ||
+        (!isFirst && (last[column] != i - 1 || i % group == 0)))
+      return emitOpError() << "requires copies of a column, at most "
+                           << ChannelSplit::maxCopies
+                           << ", side by side in a group of " << group
+                           << ", but column " << column << " is copied to "
+                           << last[column] << " and " << i;
+    last[column] = i;
+  }
   return success();
 }
 

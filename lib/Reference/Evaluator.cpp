@@ -251,7 +251,7 @@ template <typename T> Status Evaluator<T>::evaluate(Operation *op) {
   return llvm::TypeSwitch<Operation *, Status>(op)
       .Case<WeightOp, ConcatOp, QuantizeOp, WidenOp, TransformWeightOp,
             TransposeOp, InvertOp, FillOp, ConstantOp, OrthonormalizeOp,
-            ExpandDiagonalOp>(
+            ExpandDiagonalOp, SpreadOp>(
           [&](Operation *weightOp) { return evaluateWeight(weightOp); })
       .Case([&](EmbeddingOp o) { return evaluateEmbedding(o); })
       .Case([&](RmsNormOp o) { return evaluateRmsNorm(o); })

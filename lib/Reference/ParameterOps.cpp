@@ -253,6 +253,7 @@ reference::evaluateWeightOp(Operation *op, llvm::ArrayRef<WeightPtr> operands,
             return orthonormalizeMatrix(*operands[0]);
           })
           .Case([&](ExpandDiagonalOp) { return expandDiagonal(*operands[0]); })
+          .Case([&](SpreadOp o) { return spread(o, *operands[0]); })
           .Case([&](TransposeOp) { return transposeMatrix(*operands[0]); })
           .Case([&](InvertOp) { return invertMatrix(*operands[0], name); })
           .Case([&](TransformWeightOp o) {

@@ -3,6 +3,7 @@
 #define LOWBIT_REFERENCE_PARAMETEROPS_H
 
 #include "lowbit/Checkpoint/Error.h"
+#include "lowbit/IR/Lowbit.h"
 #include "lowbit/Reference/ParameterBytes.h"
 #include "lowbit/Reference/Weight.h"
 #include "mlir/IR/BuiltinOps.h"
@@ -39,6 +40,9 @@ Result<WeightPtr> evaluateWeightOp(mlir::Operation *op,
 
 /// A dense constant of floats as a weight. Exit 4 for other constants.
 Result<WeightPtr> weightOfConstant(mlir::Attribute value);
+
+/// `lowbit.spread`: copies of columns moved apart, in f64.
+Weight spread(SpreadOp op, const Weight &input);
 
 } // namespace lowbit::reference
 

@@ -46,6 +46,12 @@ static float unroundedScale(const GroupedFormat &format, const Range &range) {
   return (range.max - range.min) / (2 * halfCodes - 1);
 }
 
+double reference::nearestStep(IntAttr attr, llvm::ArrayRef<double> group) {
+  std::vector<float> weights(group.begin(), group.end());
+  Range range(weights.data(), weights.size());
+  return roundToF16(unroundedScale(GroupedFormat::get(attr), range));
+}
+
 /// The nearest code, from `lowest` to 2^b − 1.
 static int clampCode(const GroupedFormat &format, float value, int lowest) {
   float last = float((1 << format.bits) - 1);

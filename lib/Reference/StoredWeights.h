@@ -43,6 +43,10 @@ struct FormatDecoder {
 /// The entry of a format, or null.
 const FormatDecoder *findDecoder(FormatInterface format);
 
+/// The step s that `nearest` chooses for a group of numbers, rounded to f32
+/// before; scales in f16.
+double nearestStep(IntAttr format, llvm::ArrayRef<double> group);
+
 /// `#lowbit.int`, `#lowbit.micro`, `#lowbit.levels`: IntegerFormat.cpp; nearest
 /// of the first in QuantizeNearest.cpp, of the others in QuantizeElements.cpp.
 Result<Weight> decodeIntegerTiles(mlir::RankedTensorType type, Bytes bytes,

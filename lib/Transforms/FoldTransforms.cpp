@@ -77,6 +77,17 @@ bool isTied(LinearOp linear) {
   return false;
 }
 
+} // namespace
+
+bool lowbit::onlyPlainLinearsRead(Value rows) {
+  return !rows.use_empty() && llvm::all_of(rows.getUses(), [](OpOperand &use) {
+    auto linear = dyn_cast<LinearOp>(use.getOwner());
+    return linear && use.getOperandNumber() == 0 && takesTransforms(linear);
+  });
+}
+
+namespace {
+
 /// One function while transforms move.
 class Folder {
 public:
@@ -428,15 +439,6 @@ private:
   }
 
 public:
-  static bool onlyPlainLinearsRead(Value rows) {
-    return !rows.use_empty() &&
-           llvm::all_of(rows.getUses(), [](OpOperand &use) {
-             auto linear = dyn_cast<LinearOp>(use.getOwner());
-             return linear && use.getOperandNumber() == 0 &&
-                    takesTransforms(linear);
-           });
-  }
-
   static bool feedsTiedHead(RmsNormOp norm) {
     return llvm::any_of(norm.getResult().getUsers(), [](Operation *user) {
       auto linear = dyn_cast<LinearOp>(user);
@@ -500,7 +502,7 @@ void lowbit::foldNormScales(func::FuncOp function, TiedHead tied) {
   Folder folder(function, tied, /*signsOnly=*/false);
   for (RmsNormOp norm : function.getOps<RmsNormOp>()) {
     if (getFill(norm.getGain()) == 1.0f || !isPlainChain(norm.getGain()) ||
-        !Folder::onlyPlainLinearsRead(norm.getResult()) ||
+        !onlyPlainLinearsRead(norm.getResult()) ||
         (tied == TiedHead::Keep && Folder::feedsTiedHead(norm)))
       continue;
     folder.foldScale(norm);

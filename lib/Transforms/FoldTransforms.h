@@ -37,6 +37,10 @@ void insertPair(mlir::Value value, const Transform &transform,
 TransformOp insertAtUse(mlir::OpOperand &use, const Transform &transform,
                         llvm::StringRef direction);
 
+/// Whether all that reads `rows` are linears with plain weights, into which a
+/// transform can go.
+bool onlyPlainLinearsRead(mlir::Value rows);
+
 /// Moves marked transforms of a function of one block as far as they go, and
 /// removes pairs that could not move at all. Needs hoistWeightOps.
 void foldTransforms(mlir::func::FuncOp function, TiedHead tied);

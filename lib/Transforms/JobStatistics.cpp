@@ -84,8 +84,8 @@ int64_t JobStatistics::peakBytes(const InputStatistics &statistics,
   if (!request.input.hasMoments(statistics))
     return diagonal;
   // H and the factor in f32; in f64, by tiles, what is being factored.
-  return diagonal + std::max(8 * columns * columns,
-                             request.input.peakBytes(statistics));
+  return diagonal +
+         std::max(8 * columns * columns, request.input.peakBytes(statistics));
 }
 
 double JobStatistics::factorSeconds(const StatisticsRequest &request) {

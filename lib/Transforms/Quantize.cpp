@@ -26,6 +26,19 @@ Value getMatrix(Operation *op) {
   return {};
 }
 
+/// The split of columns in a chain, and whether rounding comes right behind it
+/// (stacking rows between them does not matter).
+SpreadOp findSplit(Value value, bool &isLast) {
+  Operation *op = value.getDefiningOp();
+  if (auto spread = dyn_cast_or_null<SpreadOp>(op))
+    return spread;
+  isLast = isLast && isa_and_nonnull<ConcatOp>(op);
+  for (Value operand : op ? op->getOperands() : OperandRange(nullptr, 0))
+    if (SpreadOp spread = findSplit(operand, isLast))
+      return spread;
+  return {};
+}
+
 struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
   using LowbitQuantizeBase::LowbitQuantizeBase;
 
@@ -83,6 +96,8 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
              << "format " << formatAttr.getShortName()
              << " does not go with role embedding: its rows cannot be decoded "
                 "one by one";
+    if (failed(checkSplit(matrix)))
+      return failure();
     OpBuilder builder(&getContext());
     builder.setInsertionPointAfterValue(matrix);
     auto type = cast<RankedTensorType>(matrix.getType());
@@ -108,6 +123,25 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
       if (auto linear = dyn_cast<LinearOp>(user))
         linear.setActivationAttr(ActivationAttr::get(&getContext(), input));
     return success();
+  }
+
+  /// Copies of a column stand where one format and solver need them.
+  LogicalResult checkSplit(Value matrix) {
+    bool isLast = true;
+    SpreadOp split = findSplit(matrix, isLast);
+    if (!split)
+      return success();
+    if (!isLast)
+      return emitError(matrix.getLoc())
+             << "columns are split, and the weight is transformed after that: "
+                "lowbit-split-outlier-channels goes last";
+    if (solver == "nearest" && cast<Attribute>(formatAttr) == split.getFormat())
+      return success();
+    return emitError(matrix.getLoc())
+           << "columns are split for format "
+           << FormatInterface(split.getFormat()).getShortName()
+           << " and solver nearest, which " << formatAttr.getShortName()
+           << " by " << solver.getValue() << " is not";
   }
 
   uint32_t roleSet = 0;

@@ -11,7 +11,8 @@ using namespace lowbit;
 bool lowbit::isWeightOp(Operation *op) {
   return isa_and_nonnull<WeightOp, QuantizeOp, ConcatOp, WidenOp,
                          TransformWeightOp, TransposeOp, InvertOp, FillOp,
-                         ConstantOp, OrthonormalizeOp, ExpandDiagonalOp>(op);
+                         ConstantOp, OrthonormalizeOp, ExpandDiagonalOp,
+                         SpreadOp>(op);
 }
 
 void lowbit::collectChain(Value value, SmallVectorImpl<Operation *> &chain) {

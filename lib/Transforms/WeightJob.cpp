@@ -81,7 +81,8 @@ Status setUpStatistics(WeightJob &job, QuantizeOp quantize,
         "has solver " + job.entry.solver +
             ", which needs the second moments of its input: give --profile "
             "with a profile of lowbit-calibrate --moments=full that knows " +
-            quoted(request.input.tensors().front()) + ", or --calibration-text");
+            quoted(request.input.tensors().front()) +
+            ", or --calibration-text");
   // What is there already is refused now where it does not fit.
   return job.source ? request.input.check(*job.source) : Status();
 }

@@ -173,3 +173,43 @@ func.func @orthonormalize_c1(%w: tensor<4x8xf32>) {
   %0 = lowbit.orthonormalize %w : tensor<4x8xf32> -> tensor<4x8xf32>
   return
 }
+
+// -----
+
+func.func @spread_c1(%w: tensor<4x9xf32>) {
+  // expected-error @+1 {{requires a matrix with the 10 columns of a plain gather, got 'tensor<4x9xf32>'}}
+  %0 = lowbit.spread %w copies = <columns = 8, runs = [0, 3, 1, 7]> format = <2, group = 32, scale = f16, offset = half> : tensor<4x9xf32>
+  return
+}
+
+// -----
+
+func.func @spread_c1_plain(%w: tensor<4x9xf32>) {
+  // expected-error @+1 {{requires a matrix with the 9 columns of a plain gather}}
+  %0 = lowbit.spread %w copies = <columns = 8, runs = [0, 3, 2, 6], averaged> format = <2, group = 32, scale = f16, offset = half> : tensor<4x9xf32>
+  return
+}
+
+// -----
+
+func.func @spread_c2(%w: tensor<4x9xf32>) {
+  // expected-error @+1 {{requires at least 2 bits and scales in f16, got int2-g32-e4m3-half}}
+  %0 = lowbit.spread %w copies = <columns = 8, runs = [0, 3, 2, 6]> format = <2, group = 32, scale = f8E4M3FN, offset = half> : tensor<4x9xf32>
+  return
+}
+
+// -----
+
+func.func @spread_c3(%w: tensor<4x9xf32>) {
+  // expected-error @+1 {{side by side in a group of 32, but column 0 is copied to 0 and 8}}
+  %0 = lowbit.spread %w copies = <columns = 8, runs = [0, 8, 0, 1]> format = <2, group = 32, scale = f16, offset = half> : tensor<4x9xf32>
+  return
+}
+
+// -----
+
+func.func @spread_c3_group(%w: tensor<4x33xf32>) {
+  // expected-error @+1 {{side by side in a group of 32, but column 31 is copied to 31 and 32}}
+  %0 = lowbit.spread %w copies = <columns = 32, runs = [0, 32, 31, 1]> format = <2, group = 32, scale = f16, offset = half> : tensor<4x33xf32>
+  return
+}

@@ -57,3 +57,12 @@ lowbit.parameter @square : tensor<8x8xf32> init {
   %3 = lowbit.orthonormalize %2 : tensor<8x8xf32> -> tensor<8x8xf32>
   lowbit.yield %3 : tensor<8x8xf32>
 }
+
+// CHECK-LABEL: lowbit.parameter @spread
+lowbit.parameter @spread : tensor<12x9xf32> init {
+  %w = lowbit.weight @w : tensor<12x8xbf16>
+  %0 = lowbit.transform_weight %w dim = 1 by gather<columns = 8, runs = [0, 3, 2, 6], averaged> : tensor<12x8xbf16> -> tensor<12x9xf32>
+  // CHECK: lowbit.spread %{{.+}} copies = <columns = 8, runs = [0, 3, 2, 6]> format = <2, group = 32, scale = f16, offset = half> : tensor<12x9xf32>
+  %1 = lowbit.spread %0 copies = <columns = 8, runs = [0, 3, 2, 6]> format = <2, group = 32, scale = f16, offset = half> : tensor<12x9xf32>
+  lowbit.yield %1 : tensor<12x9xf32>
+}

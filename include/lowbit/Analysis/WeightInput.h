@@ -82,7 +82,9 @@ private:
   /// What was done to the rows.
   struct Step {
     std::shared_ptr<const RowTransform> rows;
-    bool isDiagonal = false;
+    /// How often it goes over a diagonal of moments to make that of the result:
+    /// factors twice, a gather once; 0 where columns are mixed.
+    int timesOnDiagonal = 0;
   };
   bool mixesColumns() const;
   /// Whether the steps have to be applied to what `statistics` have.
@@ -93,7 +95,8 @@ private:
     return isAhead(statistics) ? sourceColumns : resultColumns;
   }
   /// H as a square behind all steps, from the measured lower triangle.
-  std::vector<double> transformMoments(const std::vector<float> &measured) const;
+  std::vector<double>
+  transformMoments(const std::vector<float> &measured) const;
   std::vector<double> transformDiagonal(std::vector<double> diagonal) const;
 
   std::vector<std::string> names;

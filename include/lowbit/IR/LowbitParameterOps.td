@@ -166,6 +166,34 @@ def Lowbit_TransformWeightOp : Lowbit_Op<"transform_weight", [Pure]> {
   let hasVerifier = 1;
 }
 
+def Lowbit_SpreadOp : Lowbit_Op<"spread",
+    [Pure, AllTypesMatch<["input", "result"]>]> {
+  let summary = "equal copies of a column moved apart by parts of a step";
+  let description = [{
+    The rounding-aware channel split. Columns that `copies` takes k times hold w / k
+    (a gather, transposed and averaged); copy t of them becomes
+    `w / k + ((t − (k−1)/2) / k) · s`, s the step of `format` for the group, solved by
+    `nearest` behind this operation. The sum over copies stays w, and the sum of the
+    copies' codes is that of w rounded half up, ties included; Spec.md, section 3.
+
+    Constraints:
+
+    - (C1) `copies` is not transposed, and gives the columns of the input.
+    - (C2) `format` has at least 2 bits, groups of columns and scales in f16.
+    - (C3) the copies of a column follow each other and lie in one group; there are
+      at most 8.
+
+    Example: `%1 = lowbit.spread %0 copies = <columns = 31, runs = [0, 5, 4, 27]> format = <2, group = 32, scale = f16, offset = half> : tensor<8x32xf32>`
+  }];
+  let arguments = (ins Lowbit_PlainOf<[F32]>:$input, Lowbit_GatherAttr:$copies,
+                       Lowbit_IntAttr:$format);
+  let results = (outs Lowbit_PlainOf<[F32]>:$result);
+  let assemblyFormat = [{
+    $input `copies` `=` $copies `format` `=` $format attr-dict `:` type($result)
+  }];
+  let hasVerifier = 1;
+}
+
 def Lowbit_TransposeOp : Lowbit_Op<"transpose", [Pure]> {
   let summary = "a matrix with rows and columns exchanged";
   let description = [{

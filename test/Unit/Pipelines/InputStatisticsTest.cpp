@@ -89,9 +89,12 @@ TEST(InputStatistics, AlgebraEqualsMeasurement) {
       "tied=keep},lowbit-flip-signs{seed=9}",
       "lowbit-scale-channels{steps=3 format=int2-g32-half},"
       "lowbit-insert-rotations{seed=4},lowbit-fold-rotations",
+      "lowbit-insert-rotations{sites={r1,r2} seed=5},lowbit-fold-rotations,"
+      "lowbit-split-outlier-channels{copies=3 first-ratio=0.2 last-ratio=0.1 "
+      "format=int2-g32-half}",
   };
   int64_t compared = 0;
-  for (int trial = 0; trial < 24; ++trial) {
+  for (int trial = 0; trial < 30; ++trial) {
     mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
     RandomShape shape(random);
     RandomModel model(context, shape, trial);
@@ -101,7 +104,7 @@ TEST(InputStatistics, AlgebraEqualsMeasurement) {
     ASSERT_TRUE(bool(numbers)) << numbers.error().message;
     provideNumbers(context, *numbers);
     Status status = runPipeline(model.module(), std::string("builtin.module(") +
-                                                    pipelines[trial % 4] + ")");
+                                                    pipelines[trial % 5] + ")");
     ASSERT_FALSE(status) << status->message;
     std::vector<HostTensor> inputs = measureInputs(model);
     auto forward = model.module().lookupSymbol<mlir::func::FuncOp>("forward");

@@ -30,7 +30,7 @@ std::string randomPass(std::mt19937 &random, const std::string &file) {
   std::string rounding =
       " format=" + pick({"int4-g32", "int2-g32-half", "int3-row-stored"}) +
       " solver=" + pick({"nearest", "search"});
-  switch (random() % 9) {
+  switch (random() % 10) {
   case 0:
     return "lowbit-fold-norm-scale{tied=" + pick({"keep", "untie"}) + "}";
   case 1:
@@ -51,6 +51,13 @@ std::string randomPass(std::mt19937 &random, const std::string &file) {
   case 7:
     return "lowbit-fold-transforms{file=" + file +
            " max-condition=1e6 tied=" + pick({"keep", "untie"}) + "}";
+  case 8:
+    return "lowbit-split-outlier-channels{" +
+           words({"input", "output", "gated"}) +
+           " copies=" + std::to_string(2 + random() % 3) +
+           pick({"", " first-ratio=0.3 last-ratio=0.1"}) +
+           " format=" + pick({"int4-g32", "int2-g32-half", "int3-row-stored"}) +
+           "}";
   default:
     return "lowbit-insert-rotations{" + words({"r1", "r2", "r3", "r4"}) + seed +
            "},lowbit-fold-rotations";
