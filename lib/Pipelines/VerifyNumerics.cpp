@@ -71,7 +71,7 @@ static bool areRowsAlike(const HostTensor &a, const HostTensor &b) {
   constexpr double tolerance = 1e-7;
   if (a.rows() != b.rows())
     return false;
-  double largest = 0, difference = 0, squares = 0;
+  double largest = 0, difference = 0;
   bool turnedOnly = true;
   for (int64_t row = 0; row < a.rows(); ++row) {
     double lengthA = 0, lengthB = 0;
@@ -86,7 +86,6 @@ static bool areRowsAlike(const HostTensor &a, const HostTensor &b) {
     for (int64_t k = 0; k < b.columns(); ++k)
       lengthB += std::pow(b.at(row * b.columns() + k), 2);
     turnedOnly &= std::fabs(lengthA - lengthB) <= tolerance * lengthA;
-    squares += lengthA;
   }
   return turnedOnly ||
          (a.columns() == b.columns() && difference <= tolerance * largest);

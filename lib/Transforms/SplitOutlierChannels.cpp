@@ -200,18 +200,20 @@ private:
       site.linears.push_back(linear);
     }
     std::vector<Site> result;
-    for (auto &[rows, site] : found)
-      // A weight that is split already, or that two sites share, stays.
-      if (llvm::none_of(site.linears, [&](LinearOp linear) {
-            return linear.getWeight().getDefiningOp<SpreadOp>() ||
-                   llvm::any_of(
-                       linear.getWeight().getUsers(), [&](Operation *o) {
-                         auto other = dyn_cast<LinearOp>(o);
-                         return !other || other.getInput() != site.rows;
-                       });
-          }))
-        result.push_back(std::move(site));
+    for (auto &entry : found)
+      if (llvm::none_of(entry.second.linears, isTaken))
+        result.push_back(std::move(entry.second));
     return result;
+  }
+
+  /// Whether the weight is split already, or multiplies other rows as well.
+  static bool isTaken(LinearOp linear) {
+    Value weight = linear.getWeight();
+    return weight.getDefiningOp<SpreadOp>() ||
+           llvm::any_of(weight.getUsers(), [&](Operation *user) {
+             auto other = dyn_cast<LinearOp>(user);
+             return !other || other.getInput() != linear.getInput();
+           });
   }
 
   static int64_t countLayers(const std::vector<Site> &found) {
@@ -235,12 +237,8 @@ private:
     if (!input)
       return input.error();
     // Linears that the profile does not know keep their columns.
-    if (!*input)
+    if (!*input || (*input)->diagonal.empty())
       return GatherAttr();
-    if ((*input)->diagonal.empty())
-      return badInput("profile", site.name(),
-                      "has a diagonal, but a transform mixes the columns: "
-                      "calibrate with --moments full");
     std::vector<double> weight, largest(columns);
     for (LinearOp linear : site.linears) {
       Result<std::vector<double>> part = numbers->weight(linear.getWeight());
@@ -254,9 +252,12 @@ private:
     std::vector<int64_t> order(columns);
     std::iota(order.begin(), order.end(), 0);
     const std::vector<double> &diagonal = (*input)->diagonal;
-    std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
-      return std::sqrt(diagonal[a]) * largest[a] >
-             std::sqrt(diagonal[b]) * largest[b];
+    auto urgency = [&](int64_t column) {
+      return std::sqrt(diagonal[column]) * largest[column];
+    };
+    std::sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+      double first = urgency(a), second = urgency(b);
+      return first != second ? first > second : a < b;
     });
     int64_t group = formatAttr.getGroup();
     int64_t block =

@@ -3,7 +3,7 @@
 // Moments, diagonals and samples of the rows that a linear reads, for a weight
 // that is a chain of operations. A profile is of the checkpoint's model: what
 // transforms in the weight's columns say was done to the rows is done to its
-// numbers by algebra (`H ↦ Tᵀ H T`; Spec.md, section 8). Statistics that were
+// numbers by algebra (`H ↦ Tᵀ H T`; Spec.md, section 9). Statistics that were
 // measured behind the transforms (sequential calibration) are taken as they
 // are.
 //
