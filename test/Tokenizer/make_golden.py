@@ -3,8 +3,9 @@
 
   make_golden.py [--shared ../shared]
 
-Each file holds a tokenizer.json (or where it lies) and cases of encoding,
-[text, addSpecial, parseSpecial, ids], and of decoding, [ids, skipSpecial, text].
+Each file holds a tokenizer.json (or where it, or its vocabulary and merges, lie)
+and cases of encoding, [text, addSpecial, parseSpecial, ids], and of decoding,
+[ids, skipSpecial, text].
 """
 import argparse
 import json
@@ -17,6 +18,8 @@ import tokenizer_cases
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FILES = {"books-7m": "examples/models/books-7m/tokenizer.json",
          "gpt-neox-20B": "../shared/tokenizers/gpt-neox-20B_tokenizer.json"}
+# Their tokenizer.json is put together from NAME_vocab.json and NAME_merges.txt.
+VOCABULARIES = {"gpt2": "../shared/tokenizers/gpt2", "qwen2": "../shared/tokenizers/qwen2"}
 LONGEST = 120
 
 
@@ -50,6 +53,10 @@ def write(folder, name, description, seed, count):
         file.write(f'{{"madeBy":"tokenizers {tokenizers.__version__}",\n')
         if name in FILES:
             file.write(f'"file":{compact(FILES[name])},\n')
+        elif name in VOCABULARIES:
+            model = {k: v for k, v in description["model"].items() if k not in ("vocab", "merges")}
+            file.write(f'"vocabulary":{compact(VOCABULARIES[name])},\n'
+                       f'"tokenizer":{compact({**description, "model": model})},\n')
         else:
             file.write(f'"tokenizer":{compact(description)},\n')
         for key, rows in (("encode", encode), ("decode", decode)):
@@ -66,8 +73,11 @@ def main():
     for old in os.listdir(folder):
         os.remove(os.path.join(folder, old))
     five = tokenizer_cases.shared_tokenizers(shared)
-    for name in ("books-7m", "stories260K", "gpt-neox-20B"):
-        write(folder, name, five[name], 3, 500)
+    for name, description in five.items():
+        write(folder, name, description, 3, 500)
+    # The same two where there is no ../shared: their rules on few merges.
+    for name in VOCABULARIES:
+        write(folder, f"{name} trimmed", tokenizer_cases.trimmed(five[name], 150), 4, 200)
     for name, description in tokenizer_cases.variants(shared, merges=150).items():
         write(folder, name, description, 4, 40)
     sizes = [os.path.getsize(os.path.join(folder, f)) for f in os.listdir(folder)]

@@ -118,6 +118,10 @@ def trimmed(base, merges):
     kept = [t for t in sorted(model["vocab"], key=model["vocab"].get)
             if len(t) == 1 or t in made or t in content]
     model["vocab"] = {token: i for i, token in enumerate(kept)}
+    size = len(kept)
+    for token in result["added_tokens"]:
+        token["id"] = model["vocab"].get(token["content"], size)
+        size += token["id"] == size
     return result
 
 
