@@ -103,11 +103,14 @@ Status OutputFile::lockPartial(bool resume) {
                     0600);
     });
     bool created = number >= 0;
-    if (!created && errno == EEXIST)
+    if (!created && errno == EEXIST) {
       number =
           retry([&] { return openat(directory.get(), name.c_str(), flags); });
-    if (number < 0 && errno == ENOENT && !created)
-      continue;
+      // Its writer has just removed it. (A folder that takes no files, such as
+      // /proc, or is removed itself fails above with the same number.)
+      if (number < 0 && errno == ENOENT)
+        continue;
+    }
     if (number < 0)
       return outputError(partial, "cannot create", errno);
     Descriptor opened(number);

@@ -238,17 +238,17 @@ void ModelBuilder::setFacts(ModuleOp module) {
 //===----------------------------------------------------------------------===//
 
 /// Exit 3 for what the graph's attributes could not say.
-static Status checkFacts(const ModelConfig &config) {
+static Status checkFacts(const ModelConfig &config,
+                         const std::string &configPath) {
   for (float frequency : rotaryFrequencies(config.rope, config.headDim))
     if (!std::isfinite(frequency))
-      return badInput("config.json", "rope_scaling",
+      return badInput(configPath, "rope_scaling",
                       "gives a frequency that is not finite");
   constexpr uint64_t limit = std::numeric_limits<int32_t>::max();
   std::optional<uint64_t> queries = checkedMul(config.heads, config.headDim);
   if (!queries || *queries > limit || config.vocabulary > limit ||
       config.hidden > limit || config.ffn > limit)
-    return badInput("config.json", "",
-                    "has sizes above " + std::to_string(limit));
+    return badInput(configPath, "", "has sizes above " + std::to_string(limit));
   return std::nullopt;
 }
 
@@ -257,12 +257,13 @@ lowbit::importModel(MLIRContext &context, const ModelFolder &folder,
                     const ModelConfig &config, const ModelTensors &tensors,
                     const ImportOptions &options,
                     std::vector<std::string> &notes) {
+  std::string configPath = folder.pathOf("config.json");
   const Architecture *architecture = findArchitecture(config.architecture);
   if (!architecture)
-    return unsupported("config.json", "architectures",
+    return unsupported(configPath, "architectures",
                        "is " + quoted(config.architecture) +
                            ", for which there is no graph");
-  if (Status failed = checkFacts(config))
+  if (Status failed = checkFacts(config, configPath))
     return *failed;
   context.loadDialect<LowbitDialect, func::FuncDialect>();
   OwningOpRef<ModuleOp> module =

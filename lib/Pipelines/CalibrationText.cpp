@@ -79,7 +79,8 @@ lowbit::readCalibrationText(const std::string &path,
     return content.error();
   CalibrationText text;
   text.digest = hex(sha256(bytesOf(*content)));
-  Result<Tokenizer> tokenizer = readTokenizer(tokenizerJson, model);
+  Result<Tokenizer> tokenizer =
+      readTokenizer(tokenizerJson, "tokenizer.json", model);
   if (!tokenizer)
     return tokenizer.error();
   auto ids = tokenizer->encode(*content, /*addSpecial=*/false,

@@ -413,7 +413,9 @@ Status Compilation::planAndGenerate() {
   if (!model)
     return model.error();
   // Refuse now what the runner would refuse to open.
-  if (auto tokenizer = readTokenizer(files->tokenizer(), *model); !tokenizer)
+  if (auto tokenizer =
+          readTokenizer(files->tokenizer(), files->tokenizerPath(), *model);
+      !tokenizer)
     return tokenizer.error();
   std::vector<std::string> names = options.targets;
   std::sort(names.begin(), names.end());

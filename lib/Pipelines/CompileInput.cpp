@@ -30,7 +30,8 @@ Result<CompileInput> importFolder(mlir::MLIRContext &context,
   Result<ModelFolder> folder = ModelFolder::open(options.input);
   if (!folder)
     return folder.error();
-  Result<ModelConfig> config = readModelConfig(folder->config());
+  Result<ModelConfig> config =
+      readModelConfig(folder->config(), folder->pathOf("config.json"));
   if (!config)
     return config.error();
   TensorCheckOptions check;
@@ -212,10 +213,11 @@ Status InputFiles::addModelFiles(const std::string &path) {
 }
 
 Result<Tokenizer> lowbit::readTokenizer(const std::string &json,
+                                        const std::string &path,
                                         const ManifestModel &model) {
-  Result<Tokenizer> tokenizer = Tokenizer::parse(json, "tokenizer.json");
+  Result<Tokenizer> tokenizer = Tokenizer::parse(json, path);
   if (tokenizer && tokenizer->vocabularySize() > model.vocabulary)
-    return badInput("tokenizer.json", "",
+    return badInput(path, "",
                     "has " + std::to_string(tokenizer->vocabularySize()) +
                         " ids, the model only " +
                         std::to_string(model.vocabulary));
@@ -270,6 +272,10 @@ std::string InputFiles::modelDigest() const {
   for (size_t i = 0; i < modelFiles; ++i)
     lines += inputs[i].file + " " + inputs[i].sha256 + "\n";
   return hex(sha256(bytesOf(lines)));
+}
+
+std::string InputFiles::tokenizerPath() const {
+  return tokenizerIndex < files.size() ? files[tokenizerIndex].name() : "";
 }
 
 std::string InputFiles::tokenizer() const {

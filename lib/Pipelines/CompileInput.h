@@ -38,9 +38,10 @@ struct CompileInput {
 Result<CompileInput> loadInput(mlir::MLIRContext &context,
                                const CompileOptions &options);
 
-/// The tokenizer in the bytes of a tokenizer.json. Exit 3 where it has more ids
-/// than `model`, and the errors of Tokenizer::parse.
+/// The tokenizer in the bytes of the tokenizer.json at `path`. Exit 3 where it
+/// has more ids than `model`, and the errors of Tokenizer::parse.
 Result<Tokenizer> readTokenizer(const std::string &json,
+                                const std::string &path,
                                 const ManifestModel &model);
 
 /// Names, sizes and digests of every file that decides the output. Keeps the
@@ -59,6 +60,8 @@ public:
   std::string modelDigest() const;
   /// The tokenizer.json, whole, where it was read.
   std::string tokenizer() const;
+  /// Where it is, for messages.
+  std::string tokenizerPath() const;
   /// Exit 5 where a file is not what it was.
   Status checkUnchanged() const;
 

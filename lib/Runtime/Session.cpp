@@ -29,6 +29,9 @@ static Result<int64_t> chooseWidth(const Plan &plan, int64_t asked) {
   }
   if (asked < 0)
     return largest;
+  if (largest == 0)
+    return usage("width: is " + std::to_string(asked) +
+                 ", but the model is not nested: it has one width");
   return usage("width: " + std::to_string(asked) +
                " is not in the plan, which has" + known);
 }

@@ -48,7 +48,7 @@ static void readText(std::string_view text, bool asConfig) {
   Result<JsonValue> back = parseJson(written, "f", {uint64_t(1) << 30});
   require(back && writeJson(*back) == written);
   if (asConfig)
-    (void)static_cast<bool>(readModelConfig(*json));
+    (void)static_cast<bool>(readModelConfig(*json, "config.json"));
 }
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {

@@ -164,6 +164,17 @@ def bad_scales(folder, out):
         (folder / "out" / file).unlink()
 
 
+def bad_configs(folder, out):
+    """What a config says is named with the folder, whoever finds it out."""
+    model = write_model("llama1", folder / "config")
+    path = model / "config.json"
+    good = json.loads(path.read_text())
+    for field, value, code in [("num_attention_heads", 0, 3), ("vocab_size", 2**31, 3),
+                               ("architectures", ["Gemma2ForCausalLM"], 4)]:
+        path.write_text(json.dumps({**good, field: value}))
+        refused(folder, [model, "-o", out, "--recipe", "float"], code, [f"{path}: {field}"])
+
+
 def bad_tokenizers(folder, out):
     model = write_model("llama1", folder / "tokenizer")
     arguments = [model, "-o", out, "--recipe", "float"]
@@ -171,9 +182,9 @@ def bad_tokenizers(folder, out):
     large = json.loads(json.dumps(TOKENIZER))
     large["model"]["vocab"] = {chr(0x4E00 + i): i for i in range(98)}
     path.write_text(json.dumps(large))
-    refused(folder, arguments, 3, ["tokenizer.json", "98 ids", "97"])
+    refused(folder, arguments, 3, [f"{path}: ", "98 ids", "97"])
     path.write_text("{}")
-    refused(folder, arguments, 3, ["tokenizer.json"])
+    refused(folder, arguments, 3, [f"{path}: "])
     path.unlink()
     refused(folder, arguments, 3, ["tokenizer.json"])
     (model / "tokenizer.model").write_bytes(b"x")
@@ -216,5 +227,6 @@ if __name__ == "__main__":
     bad_modules(root, base, output)
     bad_weights(root, output)
     bad_scales(root, output)
+    bad_configs(root, output)
     bad_tokenizers(root, output)
     bad_given(root, base, output)

@@ -41,7 +41,8 @@ static Status loadFolder(MLIRContext &context, const std::string &path,
   Result<ModelFolder> folder = ModelFolder::open(path);
   if (!folder)
     return folder.error();
-  Result<ModelConfig> config = readModelConfig(folder->config());
+  Result<ModelConfig> config =
+      readModelConfig(folder->config(), folder->pathOf("config.json"));
   if (!config)
     return config.error();
   Result<ModelTensors> tensors = checkTensors(*config, *folder);

@@ -79,7 +79,7 @@ struct ModelConfig {
 /// Reads config.json, parsed. Exit 3 for values that are wrong, exit 4 for what
 /// lowbit cannot do; `fileName` is named in both.
 Result<ModelConfig> readModelConfig(const JsonValue &config,
-                                    std::string_view fileName = "config.json");
+                                    std::string_view fileName);
 
 } // namespace lowbit
 

@@ -19,7 +19,7 @@ Result<ModelConfig> read(const std::string &fields) {
           fields + "}",
       "config.json", configLimits);
   EXPECT_TRUE(json);
-  return readModelConfig(*json);
+  return readModelConfig(*json, "config.json");
 }
 
 } // namespace
@@ -122,7 +122,7 @@ TEST(ModelConfig, NamesTheNearestArchitecture) {
       R"("vocab_size":512,"num_attention_heads":8,"sliding_window":4096,)"
       R"("hidden_activation":"gelu","final_logit_softcapping":30.0})",
       "config.json", configLimits);
-  Result<ModelConfig> config = readModelConfig(*json);
+  Result<ModelConfig> config = readModelConfig(*json, "config.json");
   ASSERT_FALSE(config);
   EXPECT_EQ(config.error().code, ExitCode::Unsupported);
   for (const char *part :

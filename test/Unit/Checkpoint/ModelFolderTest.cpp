@@ -38,7 +38,8 @@ TEST(ModelFolder, OpensTheBundledModel) {
 TEST(ModelTensors, AssignsTheBundledModel) {
   Result<ModelFolder> folder = ModelFolder::open(bundled);
   ASSERT_TRUE(folder);
-  Result<ModelConfig> config = readModelConfig(folder->config());
+  Result<ModelConfig> config =
+      readModelConfig(folder->config(), folder->pathOf("config.json"));
   ASSERT_TRUE(config) << config.error().message;
   Result<ModelTensors> tensors = checkTensors(*config, *folder);
   ASSERT_TRUE(tensors) << tensors.error().message;

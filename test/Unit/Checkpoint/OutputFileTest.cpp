@@ -52,6 +52,14 @@ TEST(OutputFile, PublishesWhole) {
   EXPECT_EQ(facts.st_mode & 0777, 0644u & ~mask);
 }
 
+TEST(OutputFile, SaysWhereNoFileCanBeMade) {
+  Result<OutputFile> out = OutputFile::open("/proc/x.lowbit");
+  ASSERT_FALSE(out);
+  EXPECT_EQ(out.error().code, ExitCode::IO);
+  EXPECT_TRUE(says(out.error(), "/proc/.x.lowbit.partial: cannot create: "))
+      << out.error().message;
+}
+
 TEST(OutputFile, LeavesNothingWithoutPublish) {
   TemporaryFolder folder;
   {

@@ -83,6 +83,8 @@ TEST_F(Tool, RefusesUsageThatMakesNoSense) {
   expect(run("m.lowbit --trust -t -1"), 2, "--threads");
   expect(run("m.lowbit --trust -c 151"), 2, "context: 151 is not in 0…150");
   expect(run("m.lowbit --trust --seed -2"), 2, "--seed");
+  expect(run("m.lowbit --trust --width 2 -p a"), 2,
+         "width: is 2, but the model is not nested");
 }
 
 TEST_F(Tool, RefusesFlagsWithoutEffect) {
