@@ -1,0 +1,21 @@
+// Rows by index, copied.
+// No memory of its own, no table, no vector of a size of the weights: what is
+// decoded stays in registers or the caller's scratch.
+// RUN: lowbit-opt %s --convert-lowbit-to-vector=variant=avx2 \
+// RUN:   | FileCheck %s --check-prefix=AVX2 \
+// RUN:     --implicit-check-not='{{alloca|global|memref|tensor<|dense_resource}}' --implicit-check-not='vector<{{[0-9][0-9][0-9]+}}xf{{16|32|64}}>'
+// RUN: lowbit-opt %s --convert-lowbit-to-vector=variant=portable \
+// RUN:   | FileCheck %s --check-prefix=PORTABLE \
+// RUN:     --implicit-check-not='{{alloca|global|memref|tensor<|dense_resource}}' --implicit-check-not='vector<{{[0-9][0-9][0-9]+}}xf{{16|32|64}}>'
+
+lowbit.kernel @k family "select_rows" {columns = 256, x_offset = 0, x_stride = 256}
+// AVX2-LABEL: func.func @k.avx2(
+// AVX2: llvm.load {{.*}} -> i32
+// AVX2: llvm.load {{.*}} -> vector<16xf32>
+// AVX2: llvm.store {{.*}} : vector<16xf32>
+// AVX2: return
+// PORTABLE-LABEL: func.func @k.portable(
+// PORTABLE: llvm.load {{.*}} -> i32
+// PORTABLE: llvm.load {{.*}} -> vector<16xf32>
+// PORTABLE: llvm.store {{.*}} : vector<16xf32>
+// PORTABLE: return
