@@ -70,11 +70,14 @@ LogicalResult LinearOp::verify() {
                          << " elements, got " << elements(getBias());
   // linear_c3
   bool integer = getActivation().getPlanes() > 0;
-  if (integer != static_cast<bool>(getFormat(weight)))
+  FormatInterface format = getFormat(weight);
+  if (integer != (format && format.getSumColumns() > 0))
     return emitOpError() << "with activation " << getActivation()
                          << " requires a weight "
-                         << (integer ? "with" : "without") << " a format, got "
-                         << weight;
+                         << (integer ? "with a format that is multiplied with "
+                                       "integers"
+                                     : "without a format or with one of floats")
+                         << ", got " << weight;
   return success();
 }
 

@@ -308,25 +308,24 @@ static IntegerFormat makeMicro(Type element, int64_t group, ScaleType scale) {
   IntegerFormat format;
   format.group = group;
   format.scale = scale;
-  if (isa<Float4E2M1FNType>(element)) {
-    format.element = Element::E2M1;
-    format.bits = 4;
-  } else if (isa<Float6E2M3FNType>(element)) {
-    format.element = Element::E2M3;
-    format.bits = 6;
-  } else {
-    format.element = Element::Int8;
-    format.bits = 8;
-  }
+  format.bits = static_cast<int>(element.getIntOrFloatBitWidth());
+  format.element = isa<Float4E2M1FNType>(element)   ? Element::E2M1
+                   : isa<Float6E2M3FNType>(element) ? Element::E2M3
+                   : isa<Float6E3M2FNType>(element) ? Element::E3M2
+                   : isa<Float8E4M3FNType>(element) ? Element::E4M3
+                   : isa<Float8E5M2Type>(element)   ? Element::E5M2
+                                                    : Element::Int8;
   return format;
 }
 
 LogicalResult MicroAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                 Type element, int64_t group, Type scale) {
   // micro_c1
-  if (!element || !(isa<Float4E2M1FNType, Float6E2M3FNType>(element) ||
+  if (!element || !(isa<Float4E2M1FNType, Float6E2M3FNType, Float6E3M2FNType,
+                        Float8E4M3FNType, Float8E5M2Type>(element) ||
                     element.isSignlessInteger(8)))
-    return emitError() << "element must be f4E2M1FN, f6E2M3FN or i8, got "
+    return emitError() << "element must be f4E2M1FN, f6E2M3FN, f6E3M2FN, "
+                          "f8E4M3FN, f8E5M2 or i8, got "
                        << element;
   // micro_c2
   std::optional<ScaleType> type = scaleType(scale);
@@ -392,6 +391,40 @@ LevelsAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
 FormatPtr LevelsAttr::getWeightFormat() const {
   return makeIntegerFormat(
       makeLevels(getLevels(), getGroup(), *scaleType(getScale())));
+}
+
+//===----------------------------------------------------------------------===//
+// #lowbit.free
+//===----------------------------------------------------------------------===//
+
+static IntegerFormat makeFree(int64_t group, ScaleType scale) {
+  IntegerFormat format;
+  format.element = Element::Free;
+  format.bits = 2;
+  format.group = group;
+  format.scale = scale;
+  return format;
+}
+
+LogicalResult FreeAttr::verify(function_ref<InFlightDiagnostic()> emitError,
+                               int64_t group, Type scale) {
+  // free_c2
+  std::optional<ScaleType> type = scaleType(scale);
+  if (!type)
+    return emitError() << "scale must be f16 or f8E4M3FN, got " << scale;
+  // free_c1, free_c2
+  return verifyFormat(emitError, makeFree(group, *type));
+}
+
+LogicalResult
+FreeAttr::verifyEncoding(ArrayRef<int64_t> shape, Type elementType,
+                         function_ref<InFlightDiagnostic()> emitError) const {
+  // free_c3
+  return verifyEncoded(*this, shape, elementType, emitError);
+}
+
+FormatPtr FreeAttr::getWeightFormat() const {
+  return makeIntegerFormat(makeFree(getGroup(), *scaleType(getScale())));
 }
 
 //===----------------------------------------------------------------------===//

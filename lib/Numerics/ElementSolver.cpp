@@ -21,20 +21,23 @@
 namespace lowbit {
 
 using Floats = float __attribute__((vector_size(64)));
+using Words = int32_t __attribute__((vector_size(64)));
 constexpr int lanes = 16;
 /// Columns whose errors are added in f32 before they go to f64.
 constexpr int64_t errorSlab = 512;
 
 ElementGrid::ElementGrid(const IntegerFormat &format) {
-  float unit = format.unit();
-  isFloat = format.element == Element::E2M1 || format.element == Element::E2M3;
-  quantum = unit;
+  quantum = format.unit();
+  if (const SmallFloat *small = format.smallFloat()) {
+    isFloat = true;
+    least = std::ldexp(1.0f, small->least);
+    quantum = std::ldexp(least, -small->mantissaBits);
+  }
   // −128 of Int8 is left unused: its grid is symmetric.
   int first = format.element == Element::Int8 ? 1 : 0;
-  for (int code = first; code < format.legalCodes(); ++code) {
-    float value = static_cast<float>(format.tableStep(code)) * unit;
-    largest = std::max(largest, std::fabs(value));
-  }
+  for (int code = first; code < format.codes(); ++code)
+    if (format.isNumber(code))
+      largest = std::max(largest, std::fabs(format.tableValue(code)));
   if (format.element != Element::Levels)
     return;
   count = format.levelCount;
@@ -59,14 +62,16 @@ LOWBIT_INLINE void roundElements(const ElementGrid &grid, const Floats &t,
     return;
   }
   Floats magnitude = t < 0.0f ? -t : t;
-  Floats quantum = Floats{} + grid.quantum;
-  if (grid.isFloat) {
-    quantum = magnitude < 2.0f ? quantum : quantum * 2.0f;
-    quantum = magnitude < 4.0f ? quantum : quantum * 2.0f;
-  }
-  Floats inverse = 1.0f / quantum; // exact: powers of two
   Floats largest = Floats{} + grid.largest;
   magnitude = magnitude < largest ? magnitude : largest;
+  Floats quantum = Floats{} + grid.quantum;
+  if (grid.isFloat) {
+    // The power of two below the magnitude, in units of the smallest normal.
+    Floats power = (Floats)((Words)magnitude & 0x7F800000);
+    Floats least = Floats{} + grid.least;
+    quantum = (power < least ? least : power) * (grid.quantum / grid.least);
+  }
+  Floats inverse = 1.0f / quantum; // exact: powers of two
   magnitude = __builtin_elementwise_roundeven(magnitude * inverse) * quantum;
   q = t < 0.0f ? -magnitude : magnitude;
 }
@@ -141,10 +146,8 @@ uint16_t ElementSolver::storedScale(float magnitude, float factor) const {
     return roundToF16(magnitude / grid.largest);
   if (magnitude == 0)
     return 0;
-  // floor(log2 amax) − emax; the largest E2M1 and E2M3 lie in [4, 8).
-  int exponent;
-  std::frexp(magnitude, &exponent);
-  return powerCode(exponent - 1 - (grid.isFloat ? 2 : 0));
+  // floor(log2 amax) − emax.
+  return powerCode(std::ilogb(magnitude) - std::ilogb(grid.largest));
 }
 
 uint16_t ElementSolver::search(const float *weights, const float *h,
@@ -200,15 +203,8 @@ ElementSolver::ElementSolver(const IntegerFormat &format, int64_t columns,
     : format(format), columns(columns), kind(kind), path(path), grid(format),
       plan(searchPlan(format)) {
   assert(!whyInvalid(format) && format.element != Element::Integer);
-  for (int code = 0; code < format.legalCodes(); ++code) {
-    int step = format.tableStep(code);
-    if (step == 0 && !grid.isFloat)
-      zeroCode = static_cast<uint8_t>(code);
-    if (!grid.isFloat || step < 0 || code >= format.codes() / 2)
-      continue;
-    codes.resize(static_cast<size_t>(step) + 1);
-    codes.back() = static_cast<uint8_t>(code);
-  }
+  while (!format.isNumber(zeroCode) || format.tableValue(zeroCode) != 0)
+    ++zeroCode;
   importances.resize(static_cast<size_t>(columns), 1.0f);
   for (int64_t k = 0; importance && k < columns; ++k) {
     float h = importance[k];
@@ -231,6 +227,18 @@ std::optional<Defect> ElementSolver::largestWeight(const TileInput &input,
   return std::nullopt;
 }
 
+/// Code of a magnitude that is a value of the element.
+static int floatCode(const SmallFloat &small, const ElementGrid &grid,
+                     float magnitude) {
+  if (magnitude < grid.least)
+    return static_cast<int>(magnitude / grid.quantum);
+  // Of an f32's exponent 127 + least − 1 is left off, as is of its mantissa
+  // what is 0.
+  auto bits =
+      static_cast<int>(floatToBits(magnitude) >> (23 - small.mantissaBits));
+  return bits - ((126 + small.least) << small.mantissaBits);
+}
+
 void ElementSolver::roundColumn(const float *weights, const float *steps,
                                 uint8_t *result) const {
   Floats w;
@@ -245,12 +253,12 @@ void ElementSolver::roundColumn(const float *weights, const float *steps,
       code = 0;
       while (grid.levels[code] != q[i])
         ++code;
+    } else if (steps[i] != 0 && grid.isFloat) {
+      // The sign of a zero is kept.
+      code = floatCode(*format.smallFloat(), grid, std::fabs(q[i])) +
+             (std::signbit(w[i]) ? format.codes() / 2 : 0);
     } else if (steps[i] != 0) {
-      auto units = static_cast<int>(std::fabs(q[i]) / grid.quantum);
-      // The sign of a float's zero is kept.
-      code = grid.isFloat ? codes[static_cast<size_t>(units)] +
-                                (std::signbit(w[i]) ? format.codes() / 2 : 0)
-                          : (q[i] < 0 ? 128 - units : 128 + units);
+      code = 128 + static_cast<int>(q[i] / grid.quantum);
     }
     result[i] = static_cast<uint8_t>(code);
   }
@@ -306,9 +314,9 @@ public:
                  IntegerTile &tile)
       : solver(solver), steps(steps), tile(tile),
         width(groupColumns(tile.format, tile.columns)) {
-    for (int code = 0; code < tile.format.legalCodes(); ++code)
-      values[code] =
-          static_cast<float>(tile.format.tableStep(code)) * tile.format.unit();
+    for (int code = 0; code < tile.format.codes(); ++code)
+      if (tile.format.isNumber(code))
+        values[code] = tile.format.tableValue(code);
   }
 
   void quantize(const FeedbackBlock &block, float *decoded) override {
@@ -361,16 +369,21 @@ std::optional<Defect> ElementSolver::solve(const TileInput &input, float factor,
 
 void decodeElements(const IntegerTile &tile, float *values) {
   const IntegerFormat &format = tile.format;
-  float table[256];
-  for (int code = 0; code < format.legalCodes(); ++code)
-    table[code] = static_cast<float>(format.tableStep(code)) * format.unit();
+  float table[256] = {};
+  for (int code = 0; code < format.codes(); ++code)
+    if (format.isNumber(code))
+      table[code] = format.tableValue(code);
   int64_t width = groupColumns(format, tile.columns);
+  bool isFree = format.element == Element::Free;
   for (int64_t row = 0; row < tile.rows; ++row)
     for (int64_t k = 0; k < tile.columns; ++k) {
       auto at = static_cast<size_t>(row * tile.columns + k);
       float scale =
           tile.scales[static_cast<size_t>(row * tile.groups + k / width)];
-      values[at] = (table[tile.codes[at]] * scale) * tile.factor;
+      uint8_t code = tile.codes[at];
+      float value =
+          isFree ? tile.groupLevels(row, k / width)[code] : table[code];
+      values[at] = (value * scale) * tile.factor;
     }
 }
 

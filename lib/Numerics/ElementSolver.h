@@ -1,12 +1,12 @@
 //===- ElementSolver.h - Codes of tables, small floats ----------*- C++ -*-===//
 //
 // The solvers `nearest` and `search` for elements that are no plain integers:
-// E2M1, E2M3, Int8 (Spec 1.4) and listed levels (1.5). Nearest takes the scale
-// that the section gives; Search tries the factors of searchPlan on it (E8M0:
-// its neighbours up to two powers of two below and one above) and keeps the
-// least Σ h (w − ŵ)², the first on ties. With error feedback (ErrorFeedback.h)
-// scales are chosen on the weights as they are, then codes column by column;
-// with a diagonal H that gives the same codes.
+// small floats, Int8 (Spec 1.4) and listed levels (1.5). Nearest takes the
+// scale that the section gives; Search tries the factors of searchPlan on it
+// (E8M0: its neighbours up to two powers of two below and one above) and keeps
+// the least Σ h (w − ŵ)², the first on ties. With error feedback
+// (ErrorFeedback.h) scales are chosen on the weights as they are, then codes
+// column by column; with a diagonal H that gives the same codes.
 //
 // The bytes are the same on every CPU.
 //
@@ -33,9 +33,10 @@ struct ElementGrid {
   int count = 0;
   float levels[16] = {};
   float middles[16] = {};
-  /// Else: distance of neighbours below 2, twice that below 4, four times that
-  /// above (Int8: one distance).
+  /// Else: distance of neighbours, of floats below twice the smallest normal
+  /// number `least`.
   float quantum = 1;
+  float least = 0;
   bool isFloat = false;
 };
 
@@ -70,8 +71,6 @@ private:
   CodePath path;
   ElementGrid grid;
   SearchPlan plan;
-  /// Code of each magnitude in steps (small floats).
-  std::vector<uint8_t> codes;
   uint8_t zeroCode = 0;
   std::vector<float> importances;
   int64_t badImportance = -1;

@@ -32,7 +32,7 @@ int64_t parseCount(const std::string &text);
 int64_t parseGroupWord(const std::string &word);
 
 // The families, each in the file of its format.
-extern const FormatFamily integerFamily, microFamily, levelsFamily,
+extern const FormatFamily integerFamily, microFamily, levelsFamily, freeFamily,
     trellisFamily;
 
 } // namespace lowbit

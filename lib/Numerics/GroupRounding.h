@@ -27,7 +27,7 @@ struct GroupChoice {
 float unroundedScale(const IntegerFormat &format, float minimum, float maximum);
 
 /// z of `stored`: clamp(rint(−minimum / scale), 0, 2^b − 1), for an unrounded
-/// scale above 0.
+/// scale above 0; of codes of one bit that quotient times 256, up to 255.
 uint8_t storedZero(const IntegerFormat &format, float minimum, float scale);
 
 /// How scales of `format` are rounded.

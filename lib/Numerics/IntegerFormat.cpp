@@ -5,7 +5,10 @@
 //===----------------------------------------------------------------------===//
 #include "lowbit/Numerics/IntegerFormat.h"
 
+#include "lowbit/Numerics/IntegerTile.h"
+
 #include <algorithm>
+#include <cmath>
 
 namespace lowbit {
 
@@ -36,6 +39,21 @@ static const char *whyInvalidElement(const IntegerFormat &format) {
     if (!isE8M0)
       return "scales are f8E8M0FNU for groups of 32";
     return format.bits == 8 ? nullptr : "i8 has 8 bits";
+  case Element::E3M2:
+    if (!isE8M0)
+      return "scales are f8E8M0FNU for groups of 32";
+    return format.bits == 6 ? nullptr : "f6E3M2FN has 6 bits";
+  case Element::E4M3:
+  case Element::E5M2:
+    if (!isE8M0)
+      return "scales are f8E8M0FNU for groups of 32";
+    return format.bits == 8 ? nullptr : "floats of 8 bits have 8 bits";
+  case Element::Free:
+    if (format.group < 32) // free_c1
+      return "group must be 32, 64 or 128";
+    if (format.scale == ScaleType::E8M0) // free_c2
+      return "scale must be f16 or f8E4M3FN";
+    return format.bits == 2 ? nullptr : "four levels have 2 bits";
   default:
     break;
   }
@@ -65,29 +83,50 @@ int levelBits(int count) {
   return bits;
 }
 
-int IntegerFormat::tableStep(int code) const {
+const SmallFloat *IntegerFormat::smallFloat() const {
+  static constexpr SmallFloat floats[] = {{1, 0},  {3, 0},  {},
+                                          {2, -2}, {3, -6}, {2, -14}};
+  bool isOne = element >= Element::E2M1 && element != Element::Int8;
+  return isOne ? &floats[static_cast<int>(element) -
+                         static_cast<int>(Element::E2M1)]
+               : nullptr;
+}
+
+bool IntegerFormat::isNumber(int code) const {
+  int magnitude = code & (codes() / 2 - 1);
   switch (element) {
   case Element::Levels:
+    return code < levelCount;
+  case Element::E4M3:
+    return magnitude != 0x7F;
+  case Element::E5M2:
+    return magnitude < 0x7C;
+  default:
+    return code < codes();
+  }
+}
+
+int IntegerFormat::tableStep(int code) const {
+  return static_cast<int>(tableValue(code) / unit());
+}
+
+float IntegerFormat::tableValue(int code) const {
+  if (element == Element::Levels)
     return levels[static_cast<size_t>(code)];
-  case Element::Int8:
-    return code - 128;
-  case Element::E2M1:
-  case Element::E2M3: {
-    // Sign, two bits of exponent (bias 1), mantissa; subnormal where the
-    // exponent is 0. In units of the smallest subnormal.
-    int mantissaBits = element == Element::E2M1 ? 1 : 3;
-    int magnitude = code & (codes() / 2 - 1);
-    int exponent = magnitude >> mantissaBits;
-    int mantissa = magnitude & ((1 << mantissaBits) - 1);
-    int value = exponent == 0
-                    ? mantissa
-                    : (mantissa + (1 << mantissaBits)) << (exponent - 1);
-    return code >= codes() / 2 ? -value : value;
-  }
-  case Element::Integer:
-    break;
-  }
-  return 0;
+  if (element == Element::Int8)
+    return static_cast<float>(code - 128) * unit();
+  const SmallFloat *small = smallFloat();
+  if (!small)
+    return 0;
+  // Subnormal where the exponent is 0.
+  int magnitude = code & (codes() / 2 - 1);
+  int exponent = magnitude >> small->mantissaBits;
+  int one = 1 << small->mantissaBits;
+  int mantissa = magnitude % one + (exponent == 0 ? 0 : one);
+  float value = std::ldexp(static_cast<float>(mantissa),
+                           small->least - small->mantissaBits +
+                               std::max(exponent - 1, 0));
+  return code >= codes() / 2 ? -value : value;
 }
 
 float IntegerFormat::unit() const {
@@ -98,11 +137,13 @@ float IntegerFormat::unit() const {
     return 0.125f;
   case Element::Int8:
     return 0.015625f;
-  case Element::Levels:
-    return 1.0f;
   case Element::Integer:
     break;
+  default:
+    return 1.0f;
   }
+  if (bits == 1 && offset == Offset::Stored)
+    return 1.0f / 256;
   return offset == Offset::Half ? 0.5f : 1.0f;
 }
 
@@ -127,9 +168,9 @@ const char *whyInvalid(const IntegerFormat &format) {
       format.offset != Offset::Stored)
     return "offset must be integer, half or stored";
   // int_c5
-  if (format.bits == 1 && format.offset != Offset::Half)
-    return "bits 1 goes with offset half only: the two codes are -scale/2 and "
-           "scale/2";
+  if (format.bits == 1 && format.offset == Offset::Integer)
+    return "bits 1 goes with offset half (-scale/2 and scale/2) and stored (a "
+           "mean) only";
   return nullptr;
 }
 
@@ -184,12 +225,17 @@ std::optional<TileGeometry> tileGeometry(const IntegerFormat &format,
   TileGeometry g;
   g.blockColumns = blockColumns(format.bits);
   g.blockBytes = blockBytes(format.bits);
+  if (format.element == Element::Free) {
+    g.levelsBytes = tileRows * freeLevels;
+    g.blockBytes = format.group / g.blockColumns * g.blockBytes + g.levelsBytes;
+    g.blockColumns = format.group;
+  }
   g.groupColumns = groupColumns(format, columns);
   g.groups = groupCount(format, columns);
   g.lastColumns = columns - (g.groups - 1) * g.groupColumns;
   g.scalesBytes = tileRows * format.scaleSize();
   g.zerosBytes =
-      format.offset == Offset::Stored ? tileRows * format.bits / 8 : 0;
+      format.offset == Offset::Stored ? tileRows * zeroBits(format) / 8 : 0;
   int64_t extra = g.scalesBytes + g.zerosBytes;
   int64_t blocks = ceilDivide(g.groupColumns, g.blockColumns);
   int64_t lastBlocks = ceilDivide(g.lastColumns, g.blockColumns);
@@ -228,7 +274,8 @@ std::optional<StoredSize> storedSize(const IntegerFormat &format, int64_t rows,
   if (!geometry)
     return std::nullopt;
   int64_t groupBits = 8 * format.scaleSize() +
-                      (format.offset == Offset::Stored ? format.bits : 0);
+                      (format.offset == Offset::Stored ? zeroBits(format) : 0) +
+                      (format.element == Element::Free ? 8 * freeLevels : 0);
   int64_t payloadBits;
   bool fits = CheckedSum()
                   .add(rows, columns, format.bits)

@@ -52,6 +52,9 @@ void IntegerTile::reset(const IntegerFormat &newFormat, int64_t newRows,
   scales.assign(static_cast<size_t>(tileRows * groups), 0.0f);
   bool stored = format.offset == Offset::Stored;
   zeros.assign(static_cast<size_t>(stored ? tileRows * groups : 0), 0);
+  bool isFree = format.element == Element::Free;
+  levels.assign(
+      static_cast<size_t>(isFree ? tileRows * groups * freeLevels : 0), 0);
 }
 
 float IntegerTile::zero(int64_t row, int64_t group) const {
@@ -63,7 +66,9 @@ float IntegerTile::zero(int64_t row, int64_t group) const {
   case Offset::Half:
     return middle - 0.5f;
   case Offset::Stored:
-    return static_cast<float>(zeros[static_cast<size_t>(row * groups + group)]);
+    return static_cast<float>(
+               zeros[static_cast<size_t>(row * groups + group)]) /
+           (format.bits == 1 ? 256.0f : 1.0f);
   }
   return middle;
 }
@@ -79,9 +84,12 @@ static std::optional<Defect> takeGroup(const GivenTile &given, int64_t row,
                     scaleValue(tile.format.scale, bits));
   tile.scaleBits[at] = bits;
   tile.scales[at] = scaleValue(tile.format.scale, bits);
+  if (tile.format.element == Element::Free)
+    std::copy_n(given.levels + at * freeLevels, freeLevels,
+                tile.groupLevels(row, group));
   if (tile.format.offset != Offset::Stored)
     return std::nullopt;
-  if (given.zeros[at] >= tile.format.codes())
+  if (given.zeros[at] >= 1 << zeroBits(tile.format))
     return defectAt(Defect::Kind::BadZero, given.firstRow + row, firstColumn,
                     given.zeros[at]);
   tile.zeros[at] = given.zeros[at];
@@ -103,7 +111,8 @@ std::optional<Defect> takeGiven(const IntegerFormat &format,
         return defect;
     const uint8_t *codes = given.codes + row * given.columns;
     for (int64_t k = 0; k < given.columns; ++k)
-      if (codes[k] >= format.legalCodes())
+      if (format.element == Element::Integer ? codes[k] >= format.codes()
+                                             : !format.isNumber(codes[k]))
         return defectAt(Defect::Kind::BadCode, given.firstRow + row, k,
                         codes[k]);
     std::copy(codes, codes + given.columns,

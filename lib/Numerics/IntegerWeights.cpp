@@ -3,11 +3,14 @@
 
 #include "ElementSolver.h"
 #include "FormatFamily.h"
+#include "LevelSolver.h"
 #include "lowbit/Numerics/Gptq.h"
 #include "lowbit/Numerics/IntegerTile.h"
 #include "lowbit/Numerics/Packing.h"
 #include "lowbit/Numerics/Solver.h"
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <utility>
@@ -20,7 +23,7 @@ namespace {
 SolverKind kindOf(const EncoderOptions &options) {
   const std::string &name =
       options.solver == "gptq" ? options.scales : options.solver;
-  return name == "search" ? SolverKind::Search : SolverKind::Nearest;
+  return name == "nearest" ? SolverKind::Nearest : SolverKind::Search;
 }
 
 class IntegerEncoder final : public TileEncoder {
@@ -113,6 +116,47 @@ private:
   IntegerTile tile;
 };
 
+class LevelEncoder final : public TileEncoder {
+public:
+  LevelEncoder(const IntegerFormat &format, int64_t columns,
+               const EncoderOptions &options)
+      : solver(format, columns, options.importance),
+        importance(options.importance) {
+    if (options.solver == "gptq")
+      feedback.emplace(*options.factor, options.path);
+  }
+
+  std::optional<Defect> scan(const TileInput &input,
+                             TensorScan &scan) override {
+    if (std::optional<Defect> defect = reportNonFinite(input))
+      return defect;
+    // No level is beyond the weights.
+    TensorScan here;
+    for (int64_t r = 0; r < input.rows; ++r)
+      for (int64_t k = 0; k < input.columns; ++k)
+        here.largest = std::max(here.largest,
+                                std::fabs(input.weights[r * input.stride + k]));
+    scan.merge(here);
+    return std::nullopt;
+  }
+
+  std::optional<Defect> encode(const TileInput &input, const TensorFacts &facts,
+                               uint8_t *bytes, ErrorSums &sums) override {
+    if (std::optional<Defect> defect = solver.solve(
+            input, facts.factor, feedback ? &*feedback : nullptr, tile))
+      return defect;
+    packTile(tile, bytes);
+    sums.add(measureElements(tile, input, importance));
+    return std::nullopt;
+  }
+
+private:
+  LevelSolver solver;
+  std::optional<ErrorFeedback> feedback;
+  const float *importance;
+  IntegerTile tile;
+};
+
 class IntegerWeights final : public WeightFormat {
 public:
   explicit IntegerWeights(const IntegerFormat &format) : format(format) {}
@@ -127,10 +171,14 @@ public:
   }
   const IntegerFormat *integers() const override { return &format; }
   int64_t sumColumns() const override {
-    return format.group ? format.group : 512;
+    return format.isFloat() ? 0 : format.group ? format.group : 512;
   }
   bool hasTensorFacts() const override { return format.hasFactor(); }
   std::vector<std::string> solvers() const override {
+    if (format.element == Element::Free)
+      return {"em", "gptq", "given"};
+    if (format.element == Element::Integer && format.bits == 1)
+      return {"em", "nearest", "gptq", "given"};
     return {"search", "nearest", "gptq", "given"};
   }
   bool usesFeedback(const std::string &solver) const override {
@@ -140,11 +188,15 @@ public:
   TensorFacts facts(const TensorScan &scan) const override {
     if (!format.hasFactor())
       return {};
+    if (format.element == Element::Free)
+      return {tensorFactor(scan.largest / largestFreeLevel)};
     return {isTable() ? elementFactor(format, scan.largest)
                       : tensorFactor(scan.largest)};
   }
   std::unique_ptr<TileEncoder>
   makeEncoder(int64_t columns, const EncoderOptions &options) const override {
+    if (format.element == Element::Free)
+      return std::make_unique<LevelEncoder>(format, columns, options);
     if (isTable())
       return std::make_unique<ElementEncoder>(format, columns, options);
     return std::make_unique<IntegerEncoder>(format, columns, options);
@@ -207,8 +259,16 @@ std::string IntegerWeights::name() const {
     return "mxfp6-e2m3";
   case Element::Int8:
     return "mxint8";
+  case Element::E3M2:
+    return "mxfp6-e3m2";
+  case Element::E4M3:
+    return "mxfp8-e4m3";
+  case Element::E5M2:
+    return "mxfp8-e5m2";
   case Element::Levels:
     return levelsWord(format) + groupWords(format);
+  case Element::Free:
+    return "free4" + groupWords(format);
   case Element::Integer:
     break;
   }
@@ -232,6 +292,14 @@ std::string IntegerWeights::attribute() const {
     return "#lowbit.micro<f6E2M3FN, " + rest + ">";
   case Element::Int8:
     return "#lowbit.micro<i8, " + rest + ">";
+  case Element::E3M2:
+    return "#lowbit.micro<f6E3M2FN, " + rest + ">";
+  case Element::E4M3:
+    return "#lowbit.micro<f8E4M3FN, " + rest + ">";
+  case Element::E5M2:
+    return "#lowbit.micro<f8E5M2, " + rest + ">";
+  case Element::Free:
+    return "#lowbit.free<" + rest + ">";
   case Element::Levels: {
     std::string levels;
     for (int i = 0; i < format.levelCount; ++i)
@@ -275,6 +343,8 @@ std::vector<GivenTensor> IntegerWeights::givenTensors(int64_t columns) const {
        groups}};
   if (isStored())
     tensors.push_back({".zeros", GivenType::U8, groups});
+  if (format.element == Element::Free)
+    tensors.push_back({".levels", GivenType::I8, groups * freeLevels});
   if (format.hasFactor())
     tensors.push_back({".factor", GivenType::F32, 0});
   return tensors;
@@ -305,6 +375,8 @@ IntegerWeights::encodeGiven(const std::vector<const uint8_t *> &parts,
   given.codes = parts[0];
   given.scaleBits = scales.data();
   given.zeros = isStored() ? parts[2] : nullptr;
+  if (format.element == Element::Free)
+    given.levels = reinterpret_cast<const int8_t *>(parts[2]);
   given.factor = facts.factor;
   given.rows = input.rows;
   given.columns = input.columns;
@@ -330,16 +402,25 @@ std::optional<Defect> IntegerWeights::unpack(const uint8_t *bytes, int64_t rows,
   result.isRow = format.group == 0;
   result.unit = format.unit();
   result.scales = tile.scales;
-  result.steps.resize(static_cast<size_t>(rows * columns));
+  if (format.isFloat())
+    result.values.resize(static_cast<size_t>(rows * columns));
+  else
+    result.steps.resize(static_cast<size_t>(rows * columns));
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t k = 0; k < columns; ++k) {
       auto at = static_cast<size_t>(r * columns + k);
       if (isTable()) {
-        if (tile.codes[at] >= format.legalCodes())
+        if (!format.isNumber(tile.codes[at]))
           return defectAt(Defect::Kind::BadCode, firstRow + r, k,
                           tile.codes[at]);
-        result.steps[at] =
-            static_cast<int16_t>(format.tableStep(tile.codes[at]));
+        if (format.element == Element::Free)
+          result.steps[at] =
+              tile.groupLevels(r, k / result.groupColumns)[tile.codes[at]];
+        else if (format.isFloat())
+          result.values[at] = format.tableValue(tile.codes[at]);
+        else
+          result.steps[at] =
+              static_cast<int16_t>(format.tableStep(tile.codes[at]));
         continue;
       }
       float step = static_cast<float>(tile.codes[at]) -
@@ -401,26 +482,36 @@ const FormatFamily integerFamily = {
     ownsInteger, parseInteger};
 
 //===----------------------------------------------------------------------===//
-// Names: mxfp4, mxfp6-e2m3, mxint8, nvfp4
+// Names: mxfp4, mxfp6-e2m3, mxfp6-e3m2, mxfp8-e4m3, mxfp8-e5m2, mxint8, nvfp4
 //===----------------------------------------------------------------------===//
 
 static bool ownsMicro(const std::string &word) {
-  return word == "mxfp4" || word == "mxfp6" || word == "mxint8" ||
-         word == "nvfp4";
+  return word == "mxfp4" || word == "mxfp6" || word == "mxfp8" ||
+         word == "mxint8" || word == "nvfp4";
 }
 
 static FormatPtr parseMicro(const NameWords &words, std::string &why) {
   IntegerFormat format;
   format.group = 32;
   format.scale = ScaleType::E8M0;
-  if (words[0] == "mxfp6") {
-    if (words.size() != 2 || words[1] != "e2m3") {
-      why = "it must be mxfp6-e2m3: the steps of e3m2 are no bytes";
-      return nullptr;
-    }
-    format.element = Element::E2M3;
-    format.bits = 6;
-    return makeIntegerFormat(format);
+  if (words[0] == "mxfp6" || words[0] == "mxfp8") {
+    static const struct {
+      const char *type, *element;
+      Element kind;
+      int bits;
+    } floats[] = {{"mxfp6", "e2m3", Element::E2M3, 6},
+                  {"mxfp6", "e3m2", Element::E3M2, 6},
+                  {"mxfp8", "e4m3", Element::E4M3, 8},
+                  {"mxfp8", "e5m2", Element::E5M2, 8}};
+    for (const auto &choice : floats)
+      if (words.size() == 2 && words[0] == choice.type &&
+          words[1] == choice.element) {
+        format.element = choice.kind;
+        format.bits = choice.bits;
+        return makeIntegerFormat(format);
+      }
+    why = "it must be mxfp6-e2m3, mxfp6-e3m2, mxfp8-e4m3 or mxfp8-e5m2";
+    return nullptr;
   }
   if (words.size() != 1)
     return nullptr;
@@ -433,8 +524,9 @@ static FormatPtr parseMicro(const NameWords &words, std::string &why) {
   return makeIntegerFormat(format);
 }
 
-const FormatFamily microFamily = {"mxfp4, mxfp6-e2m3, mxint8, nvfp4", ownsMicro,
-                                  parseMicro};
+const FormatFamily microFamily = {
+    "mxfp4, mxfp6-{e2m3,e3m2}, mxfp8-{e4m3,e5m2}, mxint8, nvfp4", ownsMicro,
+    parseMicro};
 
 //===----------------------------------------------------------------------===//
 // Names: ternary|levels.<level>.<level>…-g<group>|row[-f16|-e4m3]
@@ -462,6 +554,19 @@ static bool parseLevels(const std::string &word, IntegerFormat &format) {
   return true;
 }
 
+/// The words behind the first: a group, and perhaps a scale; false where they
+/// are not understood.
+static bool takeGroupWords(const NameWords &words, IntegerFormat &format) {
+  format.group = words.size() < 2 ? -1 : parseGroupWord(words[1]);
+  if (format.group < 0 || words.size() > 3)
+    return false;
+  if (words.size() == 3 && words[2] != "f16" && words[2] != "e4m3")
+    return false;
+  format.scale = words.size() == 3 && words[2] == "e4m3" ? ScaleType::E4M3
+                                                         : ScaleType::F16;
+  return true;
+}
+
 static FormatPtr parseLevelNames(const NameWords &words, std::string &why) {
   IntegerFormat format;
   format.element = Element::Levels;
@@ -471,14 +576,8 @@ static FormatPtr parseLevelNames(const NameWords &words, std::string &why) {
     return nullptr;
   }
   format.bits = levelBits(format.levelCount);
-  format.group = words.size() < 2 ? -1 : parseGroupWord(words[1]);
-  if (format.group < 0 || words.size() > 3)
+  if (!takeGroupWords(words, format))
     return nullptr;
-  if (words.size() == 3) {
-    if (words[2] != "f16" && words[2] != "e4m3")
-      return nullptr;
-    format.scale = words[2] == "f16" ? ScaleType::F16 : ScaleType::E4M3;
-  }
   if (const char *invalid = whyInvalid(format)) {
     why = invalid;
     return nullptr;
@@ -489,5 +588,27 @@ static FormatPtr parseLevelNames(const NameWords &words, std::string &why) {
 const FormatFamily levelsFamily = {
     "{ternary,levels.<level>…}-{g32,g64,g128,row}[-f16|-e4m3]", ownsLevels,
     parseLevelNames};
+
+//===----------------------------------------------------------------------===//
+// Names: free4-g32|g64|g128[-f16|-e4m3]
+//===----------------------------------------------------------------------===//
+
+static bool ownsFree(const std::string &word) { return word == "free4"; }
+
+static FormatPtr parseFree(const NameWords &words, std::string &why) {
+  IntegerFormat format;
+  format.element = Element::Free;
+  format.bits = 2;
+  if (!takeGroupWords(words, format))
+    return nullptr;
+  if (const char *invalid = whyInvalid(format)) {
+    why = invalid;
+    return nullptr;
+  }
+  return makeIntegerFormat(format);
+}
+
+const FormatFamily freeFamily = {"free4-{g32,g64,g128}[-f16|-e4m3]", ownsFree,
+                                 parseFree};
 
 } // namespace lowbit

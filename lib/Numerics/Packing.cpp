@@ -18,7 +18,7 @@ namespace lowbit {
 constexpr int64_t laneBytes = 4;
 constexpr int64_t vectorBytes = tileRows * laneBytes;
 /// Columns of the widest block.
-constexpr int64_t widestBlock = 32;
+constexpr int64_t widestBlock = 128;
 
 /// Four bytes as a word, byte 0 lowest.
 static uint32_t loadWord(const uint8_t *bytes) {
@@ -117,7 +117,8 @@ static void packCodes(const IntegerTile &tile, const TileGeometry &geometry,
   for (int64_t block = 0; block < place.blocks; ++block) {
     int64_t first = block * width;
     int64_t count = std::min(width, place.columns - first);
-    uint8_t *vector = bytes + place.codes + block * geometry.blockBytes;
+    uint8_t *vector = bytes + place.codes + block * geometry.blockBytes +
+                      geometry.levelsBytes;
     const uint8_t *codes = tile.codes.data() + place.firstColumn + first;
     for (int64_t row = 0; row < tileRows; ++row, codes += tile.columns) {
       uint8_t *lane = vector + row * laneBytes;
@@ -139,7 +140,8 @@ static void unpackCodes(const TileGeometry &geometry, const GroupPlace &place,
   for (int64_t block = 0; block < place.blocks; ++block) {
     int64_t first = block * width;
     int64_t count = std::min(width, place.columns - first);
-    const uint8_t *vector = bytes + place.codes + block * geometry.blockBytes;
+    const uint8_t *vector = bytes + place.codes + block * geometry.blockBytes +
+                            geometry.levelsBytes;
     uint8_t *codes = tile.codes.data() + place.firstColumn + first;
     for (int64_t row = 0; row < tileRows; ++row, codes += tile.columns) {
       uint8_t padded[widestBlock] = {};
@@ -184,7 +186,7 @@ static std::optional<Defect> unpackScales(const uint8_t *bytes, int64_t group,
 
 /// Zero points of one group: row r at bits r·b … r·b + b − 1 of 2b bytes.
 static void packZeros(const IntegerTile &tile, int64_t group, uint8_t *bytes) {
-  int bits = tile.format.bits;
+  int bits = zeroBits(tile.format);
   std::fill(bytes, bytes + 2 * bits, static_cast<uint8_t>(0));
   for (int row = 0; row < tileRows; ++row) {
     int zero = tile.zeros[static_cast<size_t>(row * tile.groups + group)];
@@ -198,14 +200,14 @@ static void packZeros(const IntegerTile &tile, int64_t group, uint8_t *bytes) {
 
 static void unpackZeros(const uint8_t *bytes, int64_t group,
                         IntegerTile &tile) {
-  int bits = tile.format.bits;
+  int bits = zeroBits(tile.format);
   for (int row = 0; row < tileRows; ++row) {
     int first = row * bits;
     int word = bytes[first / 8];
     if (first % 8 + bits > 8)
       word |= bytes[first / 8 + 1] << 8;
     tile.zeros[static_cast<size_t>(row * tile.groups + group)] =
-        static_cast<uint8_t>(word >> (first % 8) & (tile.format.codes() - 1));
+        static_cast<uint8_t>(word >> (first % 8) & ((1 << bits) - 1));
   }
 }
 
@@ -217,6 +219,20 @@ static TileGeometry geometryOf(const IntegerFormat &format, int64_t columns) {
   return *geometry;
 }
 
+/// The levels of a group: lane r holds those of row r.
+static void packLevels(const IntegerTile &tile, int64_t group, uint8_t *bytes) {
+  for (int64_t row = 0; row < tileRows; ++row)
+    std::memcpy(bytes + row * freeLevels, tile.groupLevels(row, group),
+                freeLevels);
+}
+
+static void unpackLevels(const uint8_t *bytes, int64_t group,
+                         IntegerTile &tile) {
+  for (int64_t row = 0; row < tileRows; ++row)
+    std::memcpy(tile.groupLevels(row, group), bytes + row * freeLevels,
+                freeLevels);
+}
+
 void packTile(const IntegerTile &tile, uint8_t *bytes) {
   TileGeometry geometry = geometryOf(tile.format, tile.columns);
   int64_t end = 0;
@@ -224,6 +240,8 @@ void packTile(const IntegerTile &tile, uint8_t *bytes) {
     GroupPlace place = geometry.group(group);
     packCodes(tile, geometry, place, bytes);
     packScales(tile, group, bytes + place.scales);
+    if (geometry.levelsBytes)
+      packLevels(tile, group, bytes + place.codes);
     if (tile.format.offset == Offset::Stored)
       packZeros(tile, group, bytes + place.zeros);
     end = place.codes + place.bytes;
@@ -241,6 +259,8 @@ std::optional<Defect> unpackTile(const IntegerFormat &format, int64_t rows,
   for (int64_t group = 0; group < geometry.groups; ++group) {
     GroupPlace place = geometry.group(group);
     unpackCodes(geometry, place, bytes, tile);
+    if (geometry.levelsBytes)
+      unpackLevels(bytes + place.codes, group, tile);
     if (std::optional<Defect> defect = unpackScales(
             bytes + place.scales, group, firstRow, place.firstColumn, tile))
       return defect;

@@ -21,8 +21,6 @@ struct FactorRatios {
 static FactorRatios factorRatios(const IntegerFormat &format) {
   bool isRow = format.group == 0;
   switch (format.bits) {
-  case 1:
-    return isRow ? FactorRatios{0.82f, 0.9782f} : FactorRatios{0.86f, 0.9834f};
   case 2:
     return isRow ? FactorRatios{0.80f, 0.9755f} : FactorRatios{0.84f, 0.9808f};
   case 3:

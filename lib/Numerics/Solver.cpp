@@ -7,12 +7,14 @@
 
 #include "GroupKernels.h"
 #include "GroupRounding.h"
+#include "LevelSolver.h"
 #include "ScaleSearch.h"
 #include "TileDefects.h"
 #include "lowbit/Numerics/Float.h"
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 #include <limits>
 
 namespace lowbit {
@@ -142,6 +144,38 @@ static Grid singleCode(uint8_t code) {
   return grid;
 }
 
+GroupChoice TileSolver::fitLevelsOfGroup(const float *groupWeights,
+                                         const float *h, int64_t count,
+                                         float factor,
+                                         const GroupChoice &nearest) const {
+  double scale = 0;
+  uint8_t zero = 0;
+  if (format.offset == Offset::Half) {
+    // The best a of ±a is the mean of |w|.
+    double sum = 0;
+    double total = 0;
+    for (int64_t k = 0; k < count; ++k) {
+      double weight = h[k];
+      sum += weight * std::fabs(static_cast<double>(groupWeights[k]));
+      total += weight;
+    }
+    scale = total > 0 ? 2 * (sum / total) : 0;
+  } else {
+    double levels[2];
+    fitLevels(groupWeights, h, count, 2, levels);
+    // z is from 0 to 255/256: zero lies between the levels.
+    double low = std::min(levels[0], 0.0);
+    double high = std::max(levels[1], 0.0);
+    scale = high - low;
+    if (scale > 0)
+      zero = storedZero(format, static_cast<float>(low),
+                        static_cast<float>(scale));
+  }
+  GroupChoice choice = chooseScale(format, static_cast<float>(scale), factor,
+                                   zero, /*lowestCode=*/0);
+  return choice.grid.step > 0 ? choice : nearest;
+}
+
 std::optional<Defect> TileSolver::chooseGroup(const TileInput &input,
                                               int64_t row, int64_t group,
                                               IntegerTile &tile) {
@@ -165,7 +199,11 @@ std::optional<Defect> TileSolver::chooseGroup(const TileInput &input,
 
   size_t at = static_cast<size_t>(row * tile.groups + group);
   if (choice.grid.step > 0) {
-    if (kind == SolverKind::Search) {
+    if (kind == SolverKind::Search && format.bits == 1) {
+      choice = fitLevelsOfGroup(groupWeights,
+                                importances.data() + group * paddedWidth, count,
+                                tile.factor, choice);
+    } else if (kind == SolverKind::Search) {
       GroupTask task = {format,       kernels,
                         plan,         scaleRounding(format, tile.factor),
                         groupWeights, importances.data() + group * paddedWidth,
@@ -173,9 +211,9 @@ std::optional<Defect> TileSolver::chooseGroup(const TileInput &input,
       choice = searchScale(task, scale, choice);
     }
   } else {
-    uint8_t nearest = format.offset == Offset::Stored
-                          ? zero
-                          : static_cast<uint8_t>(format.codes() / 2);
+    auto nearest = static_cast<uint8_t>(format.codes() / 2);
+    if (format.offset == Offset::Stored)
+      nearest = format.bits == 1 ? zero > 128 : zero;
     choice.grid = singleCode(nearest);
     choice.scaleBits = 0;
     choice.scale = 0;

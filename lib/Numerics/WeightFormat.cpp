@@ -75,7 +75,8 @@ static void decodePart(const StepTile &part, int64_t rows, int64_t columns,
                        float factor, bool isFirst, float *values) {
   for (int64_t r = 0; r < rows; ++r)
     for (int64_t k = 0; k < columns; ++k) {
-      float step = part.steps[static_cast<size_t>(r * columns + k)];
+      auto at = static_cast<size_t>(r * columns + k);
+      float step = part.values.empty() ? part.steps[at] : part.values[at];
       float scale = part.scales[static_cast<size_t>(r * part.groups +
                                                     k / part.groupColumns)];
       float number = ((step * part.unit) * scale) * factor;
@@ -134,8 +135,8 @@ void TensorScan::merge(const TensorScan &other) {
 // Names
 //===----------------------------------------------------------------------===//
 
-static const FormatFamily *const families[] = {&integerFamily, &microFamily,
-                                               &levelsFamily, &trellisFamily};
+static const FormatFamily *const families[] = {
+    &integerFamily, &microFamily, &levelsFamily, &freeFamily, &trellisFamily};
 
 int64_t parseCount(const std::string &text) {
   if (text.empty() || text.size() > 6 || (text[0] == '0' && text.size() > 1))
@@ -194,8 +195,8 @@ FormatPtr findFormat(const std::string &name, std::string &why) {
 //===----------------------------------------------------------------------===//
 
 static const std::vector<std::string> &allSolvers() {
-  static const std::vector<std::string> names = {"nearest", "search", "gptq",
-                                                 "viterbi", "given"};
+  static const std::vector<std::string> names = {"nearest", "search",  "gptq",
+                                                 "em",      "viterbi", "given"};
   return names;
 }
 

@@ -49,20 +49,32 @@ constexpr NamedRecipe namedRecipes[] = {
     {"int3-g64-e4m3", "int3-g64-e4m3-half", "search", "gptq"},
     {"int2-g64-e4m3", "int2-g64-e4m3-half", "nearest", "gptq"},
     {"mxint8", "mxint8", "search", "search"},
+    {"mxfp8-e4m3", "mxfp8-e4m3", "search", "search"},
+    {"mxfp8-e5m2", "mxfp8-e5m2", "search", "search"},
     {"mxfp6-e2m3", "mxfp6-e2m3", "search", "search"},
+    {"mxfp6-e3m2", "mxfp6-e3m2", "search", "search"},
     {"mxfp4", "mxfp4", "search", "gptq"},
     {"nvfp4", "nvfp4", "search", "gptq"},
     {"ternary", "ternary-g64", "search", "gptq"},
+    {"binary1+1", "free4-g128", "em", "gptq"},
+    {"binary", "int1-g128-stored", "em", "gptq"},
+    {"binary-row", "int1-row-half", "em", "gptq"},
     {"trellis2", "trellis2", "viterbi", "viterbi", true},
     {"trellis1", "trellis1", "viterbi", "viterbi", true},
     {"trellis0.5", "trellis0.5", "viterbi", "viterbi", true},
 };
 
 /// What follows a name, in this order: which rotations are folded (none or R1
-/// and R2), and the activations that linears see (without it 16 bits).
+/// and R2), and the activations that linears see (without it 16 bits, or f32
+/// where the format is of floats, which go with nothing else).
 constexpr llvm::StringLiteral noRotations = "-r0";
 constexpr llvm::StringLiteral foldedRotations = "-r12";
 constexpr llvm::StringLiteral byteActivations = "-a8";
+
+bool takesFloats(const NamedRecipe &recipe) {
+  std::string why;
+  return findFormat(recipe.format.str(), why)->sumColumns() == 0;
+}
 
 /// R1 and R2, all of which folds: no operation is left for the kernels.
 constexpr llvm::StringLiteral rotationPasses =
@@ -80,24 +92,26 @@ std::string recipeText(const llvm::Twine &description, bool rotates,
 
 /// The recipe of a name as text; nothing where there is none of that name.
 std::optional<std::string> namedRecipeText(StringRef name, bool hasMoments) {
-  StringRef activation = name.consume_back(byteActivations) ? "i8" : "i16";
+  bool hasBytes = name.consume_back(byteActivations);
+  StringRef activation = hasBytes ? "i8" : "i16";
   bool isPlain = name.consume_back(noRotations);
   bool rotates = !isPlain && name.consume_back(foldedRotations);
-  if (name == "float" && activation == "i16")
+  if (name == "float" && !hasBytes)
     return recipeText("As the checkpoint has it", rotates,
                       R"({"lowbit-set-cache": {"type": "f32"}})");
   for (const NamedRecipe &recipe : namedRecipes)
-    if (recipe.name == name)
+    if (recipe.name == name && !(hasBytes && takesFloats(recipe)))
       return recipeText(
           recipe.format + "; embedding and head int8-g64",
           rotates || (recipe.isRotated && !isPlain),
           llvm::formatv(
               R"(
 {{"lowbit-quantize": {{"roles": ["embedding", "head"], "format": "int8-g64", "solver": "search", "activation": "{2}"}},
-{{"lowbit-quantize": {{"format": "{0}", "solver": "{1}", "activation": "{2}"}},
+{{"lowbit-quantize": {{"format": "{0}", "solver": "{1}", "activation": "{3}"}},
 {{"lowbit-set-cache": {{"type": "f16"}})",
               recipe.format,
-              hasMoments ? recipe.calibratedSolver : recipe.solver, activation)
+              hasMoments ? recipe.calibratedSolver : recipe.solver, activation,
+              takesFloats(recipe) ? "f32" : activation)
               .str());
   return std::nullopt;
 }

@@ -60,13 +60,18 @@ namespace {
 struct GroupParts {
   GroupParts(const GroupedFormat &format, int64_t columns) {
     int64_t block = columnsOfBlock(format.bits);
-    codes = (columns + block - 1) / block * bytesOfBlock(format.bits);
+    // With levels of its own a group is a whole block, behind its levels.
+    levels = format.isFree ? 64 : 0;
+    if (format.isFree)
+      columns = format.group;
+    codes = levels + (columns + block - 1) / block * bytesOfBlock(format.bits);
     scales = 16 * format.scaleBytes();
-    zeros = format.hasZeros() ? 2 * format.bits : 0;
+    zeros = format.hasZeros() ? 2 * format.zeroBits() : 0;
   }
   int64_t bytes() const { return codes + scales + zeros; }
 
-  int64_t codes, scales, zeros;
+  /// Bytes; those of the levels are the first of the codes.
+  int64_t levels, codes, scales, zeros;
 };
 } // namespace
 
@@ -79,15 +84,18 @@ static int decodeRow(const GroupedFormat &format, const uint8_t *bytes,
   GroupParts parts(format, columns);
   const uint8_t *scales = bytes + parts.codes;
   scale = format.decodeScale(scales + format.scaleBytes() * rowInTile);
-  int zero =
-      parts.zeros ? zeroPoint(scales + parts.scales, bits, rowInTile) : 0;
+  int zero = parts.zeros ? zeroPoint(scales + parts.scales, format.zeroBits(),
+                                     rowInTile)
+                         : 0;
   int64_t block = columnsOfBlock(bits);
   for (int64_t k = 0; k < columns; ++k) {
-    int code = codeInBlock(bytes + k / block * bytesOfBlock(bits), bits,
+    const uint8_t *codes = bytes + parts.levels;
+    int code = codeInBlock(codes + k / block * bytesOfBlock(bits), bits,
                            rowInTile, k % block);
-    if (!format.table.empty() && code >= int(format.table.size()))
+    if (!format.isKnown(code))
       return code;
-    steps[k] = format.step(code, zero);
+    steps[k] = format.isFree ? static_cast<int8_t>(bytes[4 * rowInTile + code])
+                             : format.step(code, zero);
   }
   return -1;
 }
@@ -128,11 +136,11 @@ Result<Weight> reference::decodeIntegerTiles(mlir::RankedTensorType type,
           &steps.steps[row * weight.columns + group * steps.group], scale);
       if (unknown >= 0)
         return badInput(name.str(), "code in " + place,
-                        "is " + std::to_string(unknown) + ", must be below " +
-                            std::to_string(format.table.size()));
+                        "is " + std::to_string(unknown) +
+                            ", which stands for no number");
       if (Status status = checkScale(scale, name, place))
         return *status;
     }
-  weight.integers = std::move(steps);
+  format.fill(weight, std::move(steps));
   return weight;
 }

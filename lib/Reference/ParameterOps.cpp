@@ -21,11 +21,22 @@ template <typename... Formats> static bool isOneOf(FormatInterface format) {
   return llvm::isa<Formats...>(format);
 }
 
+/// For formats whose codes mean nothing without a solver.
+static Result<Weight> refuseNearest(const Weight &, mlir::RankedTensorType type,
+                                    llvm::StringRef name) {
+  return unsupported("module", "@" + name.str(),
+                     "is to be rounded to format " +
+                         getFormat(type).getShortName() +
+                         ", which has no nearest code: materialize the module "
+                         "first");
+}
+
 const FormatDecoder *reference::findDecoder(FormatInterface format) {
   static const FormatDecoder decoders[] = {
       {isOneOf<IntAttr>, decodeIntegerTiles, quantizeIntegers},
       {isOneOf<MicroAttr, LevelsAttr>, decodeIntegerTiles, quantizeElements},
-      {isOneOf<TrellisAttr>, decodeTrellisTiles, quantizeTrellis}};
+      {isOneOf<FreeAttr>, decodeIntegerTiles, refuseNearest},
+      {isOneOf<TrellisAttr>, decodeTrellisTiles, refuseNearest}};
   for (const FormatDecoder &decoder : decoders)
     if (decoder.owns(format))
       return &decoder;

@@ -22,33 +22,42 @@ using namespace lowbit::reference;
 static bool winsTie(const GroupedFormat &format, bool isLevels, int code,
                     int best) {
   if (isLevels)
-    return format.table[code] < format.table[best];
+    return format.value(code) < format.value(best);
   return code % 2 == 0 && best % 2 != 0;
 }
 
-/// The nearest code that is used: Int8 leaves −128 unused.
+/// The first code that is used: Int8 leaves −128 unused.
+static int firstCode(const GroupedFormat &format) {
+  return format.bits == 8 && format.floats.empty() ? 1 : 0;
+}
+
+static int codeCount(const GroupedFormat &format) {
+  return static_cast<int>(format.floats.empty() ? format.table.size()
+                                                : format.floats.size());
+}
+
+/// The nearest code that is used.
 static int nearestCode(const GroupedFormat &format, bool isLevels,
                        float quotient) {
-  int first = format.bits == 8 ? 1 : 0;
-  int best = first;
+  int best = firstCode(format);
   auto distance = [&](int code) {
-    return std::fabs(double(quotient) -
-                     double(format.table[code]) * format.unit);
+    return std::fabs(double(quotient) - double(format.value(code)));
   };
-  for (int code = first; code < int(format.table.size()); ++code)
-    if (distance(code) < distance(best) ||
-        (distance(code) == distance(best) &&
-         winsTie(format, isLevels, code, best)))
+  for (int code = best; code < codeCount(format); ++code)
+    if (format.isKnown(code) && (distance(code) < distance(best) ||
+                                 (distance(code) == distance(best) &&
+                                  winsTie(format, isLevels, code, best))))
       best = code;
   return best;
 }
 
 /// Largest |value| of the codes that are used.
 static float largestValue(const GroupedFormat &format) {
-  int largest = 0;
-  for (int step : format.table)
-    largest = std::max(largest, format.bits == 8 ? step : std::abs(step));
-  return float(largest) * format.unit;
+  float largest = 0;
+  for (int code = firstCode(format); code < codeCount(format); ++code)
+    if (format.isKnown(code))
+      largest = std::max(largest, std::fabs(format.value(code)));
+  return largest;
 }
 
 /// The scale of a group with the largest magnitude `amax`, rounded to its type.
@@ -108,11 +117,15 @@ Result<Weight> reference::quantizeElements(const Weight &input,
           : format.scale.isF16() || format.hasFactor() ? 0
                                                        : std::ldexp(1.0f, -127);
       for (int64_t i = first; i < first + count; ++i)
-        steps.steps[i] = static_cast<int16_t>(
-            isZero ? 0
-                   : format.table[nearestCode(format, isLevels,
-                                              input.values[i] / step)]);
+        if (!isZero) {
+          int code = nearestCode(format, isLevels, input.values[i] / step);
+          // The sign of a zero is kept; the code of -0 is the first negative.
+          if (!format.floats.empty() && code == 0 &&
+              std::signbit(input.values[i]))
+            code = codeCount(format) / 2;
+          steps.steps[i] = format.step(code, 0);
+        }
     }
-  result.integers = std::move(steps);
+  format.fill(result, std::move(steps));
   return result;
 }

@@ -58,20 +58,25 @@ static int clampCode(const GroupedFormat &format, float value, int lowest) {
   return static_cast<int>(std::fmin(std::fmax(value, float(lowest)), last));
 }
 
-/// z of offset `stored`, from the scale before it is rounded.
+/// z of offset `stored` as it is stored, from the scale before it is rounded.
 static int storedZero(const GroupedFormat &format, const Range &range,
                       float unrounded) {
-  return unrounded == 0
-             ? 0
-             : clampCode(format, std::rint(-range.min / unrounded), 0);
+  if (unrounded == 0)
+    return 0;
+  float zero = std::rint(-range.min / unrounded * float(format.zerosPerCode()));
+  float last = float((1 << format.zeroBits()) - 1);
+  return static_cast<int>(std::fmin(std::fmax(zero, 0.0f), last));
 }
 
 /// Codes of one group. `step` is F · s with the rounded scale, `zero` is z, or
 /// the code nearest to it.
 static void roundGroup(const GroupedFormat &format, const float *weights,
                        int64_t count, float step, int zero, int16_t *steps) {
+  // z as a number of codes.
+  float z = format.hasZeros() ? float(zero) / float(format.zerosPerCode())
+                              : float(zero);
   if (step == 0) {
-    std::fill_n(steps, count, format.step(zero, zero));
+    std::fill_n(steps, count, format.step(int(std::rint(z)), zero));
     return;
   }
   // `integer` leaves −2^(b−1) unused.
@@ -79,8 +84,8 @@ static void roundGroup(const GroupedFormat &format, const float *weights,
   for (int64_t i = 0; i < count; ++i) {
     float quotient = weights[i] / step;
     float code = format.offset == ZeroOffset::Half
-                     ? std::rint(quotient - 0.5f) + float(zero)
-                     : std::rint(quotient + float(zero));
+                     ? std::rint(quotient - 0.5f) + z
+                     : std::rint(quotient + z);
     steps[i] = format.step(clampCode(format, code, lowest), zero);
   }
 }

@@ -34,7 +34,8 @@ struct FormatDecoder {
   Result<Weight> (*decode)(mlir::RankedTensorType type, Bytes bytes,
                            llvm::StringRef name);
   /// Rounds a float matrix to the format of `type` with the solver `nearest`.
-  /// Exit 3 where a weight is not finite or a scale overflows.
+  /// Exit 3 where a weight is not finite or a scale overflows, exit 4 where the
+  /// format has no such solver.
   Result<Weight> (*quantizeNearest)(const Weight &input,
                                     mlir::RankedTensorType type,
                                     llvm::StringRef name);
@@ -47,8 +48,9 @@ const FormatDecoder *findDecoder(FormatInterface format);
 /// before; scales in f16.
 double nearestStep(IntAttr format, llvm::ArrayRef<double> group);
 
-/// `#lowbit.int`, `#lowbit.micro`, `#lowbit.levels`: IntegerFormat.cpp; nearest
-/// of the first in QuantizeNearest.cpp, of the others in QuantizeElements.cpp.
+/// `#lowbit.int`, `#lowbit.micro`, `#lowbit.levels`, `#lowbit.free`:
+/// IntegerFormat.cpp; nearest of the first in QuantizeNearest.cpp, of the next
+/// two in QuantizeElements.cpp.
 Result<Weight> decodeIntegerTiles(mlir::RankedTensorType type, Bytes bytes,
                                   llvm::StringRef name);
 Result<Weight> quantizeIntegers(const Weight &input,
@@ -58,12 +60,9 @@ Result<Weight> quantizeElements(const Weight &input,
                                 mlir::RankedTensorType type,
                                 llvm::StringRef name);
 
-/// `#lowbit.trellis`: TrellisFormat.cpp. The solver `nearest` has no meaning
-/// here: exit 4.
+/// `#lowbit.trellis`: TrellisFormat.cpp.
 Result<Weight> decodeTrellisTiles(mlir::RankedTensorType type, Bytes bytes,
                                   llvm::StringRef name);
-Result<Weight> quantizeTrellis(const Weight &input, mlir::RankedTensorType type,
-                               llvm::StringRef name);
 
 } // namespace lowbit::reference
 

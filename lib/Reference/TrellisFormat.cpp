@@ -119,11 +119,3 @@ Result<Weight> reference::decodeTrellisTiles(mlir::RankedTensorType type,
   }
   return weight;
 }
-
-Result<Weight> reference::quantizeTrellis(const Weight &,
-                                          mlir::RankedTensorType,
-                                          llvm::StringRef name) {
-  return unsupported("module", "@" + name.str(),
-                     "is to be rounded to a trellis code, which has no nearest "
-                     "code: materialize the module first");
-}

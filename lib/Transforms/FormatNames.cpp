@@ -33,7 +33,8 @@ static Status checkSolver(const WeightFormat &format,
 }
 
 /// The options of error feedback.
-static Status checkFeedbackChoice(const QuantizeChoice &choice) {
+static Status checkFeedbackChoice(const WeightFormat &format,
+                                  const QuantizeChoice &choice) {
   QuantizeChoice unchanged;
   if (choice.solver != "gptq") {
     auto refuse = [&](const char *option) {
@@ -55,10 +56,32 @@ static Status checkFeedbackChoice(const QuantizeChoice &choice) {
   if (choice.scales != "search" && choice.scales != "nearest")
     return usage("scales " + quoted(choice.scales) +
                  " is not known, must be search or nearest");
+  if (choice.scales != unchanged.scales &&
+      !llvm::is_contained(format.solvers(), choice.scales))
+    return usage("scales " + choice.scales + " does not go with format " +
+                 format.name() + ": " + format.whyNoSolver());
   if (!(choice.damp >= 0 && choice.damp <= 10))
     return usage("damp " + std::to_string(choice.damp) +
                  " must be from 0 to 10");
   return std::nullopt;
+}
+
+/// Whether weights of the format can be multiplied with such activations.
+static Status checkActivation(const WeightFormat &format,
+                              const std::string &activation) {
+  if (activation.empty())
+    return std::nullopt;
+  if (activation != "i16" && activation != "i8" && activation != "f32")
+    return usage("activation " + quoted(activation) +
+                 " is not known, must be i16, i8 or f32");
+  bool takesFloats = format.sumColumns() == 0;
+  if (takesFloats == (activation == "f32"))
+    return std::nullopt;
+  return usage("activation " + activation + " does not go with format " +
+               format.name() + ": " +
+               (takesFloats ? "its weights are floats, multiplied with f32"
+                            : "integer weights are multiplied with integers, "
+                              "i16 or i8"));
 }
 
 Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
@@ -83,14 +106,10 @@ Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
   if (choice.solver != "given" && !choice.file.empty())
     return usage("file " + quoted(choice.file) + " does not go with solver " +
                  choice.solver + ": only solver given reads codes");
-  if (Status status = checkFeedbackChoice(choice))
+  if (Status status = checkFeedbackChoice(**format, choice))
     return status;
-  if (choice.activation == "f32")
-    return usage("activation f32 does not go with format " + choice.format +
-                 ": integer weights are multiplied with integers, i16 or i8");
-  if (choice.activation != "i16" && choice.activation != "i8")
-    return usage("activation " + quoted(choice.activation) +
-                 " is not known, must be i16 or i8");
+  if (Status status = checkActivation(**format, choice.activation))
+    return status;
   if (choice.firstLayer < 0 || choice.lastLayer < -1)
     return usage("first-layer " + std::to_string(choice.firstLayer) +
                  " and last-layer " + std::to_string(choice.lastLayer) +

@@ -29,6 +29,8 @@ DType dtypeOf(GivenType type) {
   switch (type) {
   case GivenType::U8:
     return DType::U8;
+  case GivenType::I8:
+    return DType::I8;
   case GivenType::F16:
     return DType::F16;
   case GivenType::E4M3:

@@ -114,8 +114,9 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
           builder.getNamedAttr("file", builder.getStringAttr(file)));
     auto op = QuantizeOp::create(builder, matrix.getLoc(), quantized, matrix,
                                  builder.getStringAttr(solver), options);
-    Type input =
-        activation == "i8" ? builder.getI8Type() : builder.getI16Type();
+    Type input = formatAttr.getSumColumns() == 0 ? builder.getF32Type()
+                 : activation == "i8"            ? Type(builder.getI8Type())
+                                                 : builder.getI16Type();
     matrix.replaceUsesWithIf(op.getResult(), [&](OpOperand &use) {
       return getMatrix(use.getOwner()) == matrix;
     });

@@ -1,7 +1,7 @@
 // RUN: lowbit-opt %s -split-input-file -verify-diagnostics
 
-// expected-error @+1 {{element must be f4E2M1FN, f6E2M3FN or i8, got 'f6E3M2FN'}}
-func.func private @micro_c1(tensor<4x4xf32, #lowbit.micro<f6E3M2FN, group = 32, scale = f8E8M0FNU>>)
+// expected-error @+1 {{element must be f4E2M1FN, f6E2M3FN, f6E3M2FN, f8E4M3FN, f8E5M2 or i8, got 'f8E4M3B11FNUZ'}}
+func.func private @micro_c1(tensor<4x4xf32, #lowbit.micro<f8E4M3B11FNUZ, group = 32, scale = f8E8M0FNU>>)
 
 // -----
 
@@ -17,6 +17,11 @@ func.func private @micro_c2_group(tensor<4x4xf32, #lowbit.micro<f4E2M1FN, group 
 
 // expected-error @+1 {{scales are f8E8M0FNU for groups of 32 (group 16)}}
 func.func private @micro_c2_six(tensor<4x4xf32, #lowbit.micro<f6E2M3FN, group = 16, scale = f8E4M3FN>>)
+
+// -----
+
+// expected-error @+1 {{scales are f8E8M0FNU for groups of 32 (group 16)}}
+func.func private @micro_c2_float(tensor<4x4xf32, #lowbit.micro<f8E5M2, group = 16, scale = f8E4M3FN>>)
 
 // -----
 
@@ -57,3 +62,28 @@ func.func private @levels_c3(tensor<4x4xf32, #lowbit.levels<[-1, 0, 1], group = 
 
 // expected-error @+1 {{has two static dimensions of at least 1}}
 func.func private @levels_c4(tensor<4xf32, #lowbit.levels<[-1, 0, 1], group = 64, scale = f16>>)
+
+// -----
+
+// expected-error @+1 {{group must be 32, 64 or 128 (group row)}}
+func.func private @free_c1(tensor<4x4xf32, #lowbit.free<group = row, scale = f16>>)
+
+// -----
+
+// expected-error @+1 {{group must be 32, 64 or 128 (group 16)}}
+func.func private @free_c1_short(tensor<4x4xf32, #lowbit.free<group = 16, scale = f16>>)
+
+// -----
+
+// expected-error @+1 {{scale must be f16 or f8E4M3FN (group 64)}}
+func.func private @free_c2(tensor<4x4xf32, #lowbit.free<group = 64, scale = f8E8M0FNU>>)
+
+// -----
+
+// expected-error @+1 {{scale must be f16 or f8E4M3FN, got 'f32'}}
+func.func private @free_c2_type(tensor<4x4xf32, #lowbit.free<group = 64, scale = f32>>)
+
+// -----
+
+// expected-error @+1 {{a tensor with format free4-g64 has two static dimensions of at least 1}}
+func.func private @free_c3(tensor<?x4xf32, #lowbit.free<group = 64, scale = f16>>)

@@ -56,6 +56,14 @@ func.func @linear_c3_float(%x: tensor<?x4xf32>, %w: tensor<8x4xf32, #lowbit.int<
 
 // -----
 
+func.func @linear_c3_floats(%x: tensor<?x4xf32>, %w: tensor<8x4xf32, #lowbit.micro<f8E5M2, group = 32, scale = f8E8M0FNU>>) {
+  // expected-error @+1 {{requires a weight with a format that is multiplied with integers}}
+  %0 = lowbit.linear %x, %w activation = <i8> : tensor<?x4xf32>, tensor<8x4xf32, #lowbit.micro<f8E5M2, group = 32, scale = f8E8M0FNU>> -> tensor<?x8xf32>
+  return
+}
+
+// -----
+
 // expected-error @+1 {{an activation is f32, i16 or i8, got 'i4'}}
 func.func private @activation_c1() attributes {a = #lowbit.activation<i4>}
 

@@ -16,7 +16,7 @@ func.func private @int_c2_short(tensor<4x4xf32, #lowbit.int<3, group = 16, scale
 
 // -----
 
-// expected-error @+1 {{bits 1 goes with offset half only}}
+// expected-error @+1 {{bits 1 goes with offset half (-scale/2 and scale/2) and stored (a mean) only}}
 func.func private @int_c5(tensor<4x4xf32, #lowbit.int<1, group = 64, scale = f16, offset = integer>>)
 
 // -----

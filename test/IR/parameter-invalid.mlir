@@ -71,7 +71,7 @@ func.func @quantize_c2(%w: tensor<4x4xf32>) {
 // -----
 
 func.func @quantize_c3(%w: tensor<4x4xf32>) {
-  // expected-error @+1 {{knows the solvers nearest, search, gptq, viterbi and given, not 'best'}}
+  // expected-error @+1 {{knows the solvers nearest, search, gptq, em, viterbi and given, not 'best'}}
   %0 = lowbit.quantize %w solver "best" : tensor<4x4xf32> -> tensor<4x4xf32, #lowbit.int<2, group = 64, scale = f16, offset = half>>
   return
 }

@@ -51,5 +51,5 @@ lowbit.plan @x86_64 limits = [512, 512, 8, 64, 16] scratch = 0 {
   }
 }
 
-// CHECK: @element_formats(tensor<4x64xf32, #lowbit.micro<f4E2M1FN, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.micro<i8, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.levels<[-1, 0, 1], group = row, scale = f16>>)
-func.func private @element_formats(tensor<4x64xf32, #lowbit.micro<f4E2M1FN, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.micro<i8, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.levels<[-1, 0, 1], group = row, scale = f16>>)
+// CHECK: @element_formats(tensor<4x64xf32, #lowbit.micro<f4E2M1FN, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.micro<i8, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.micro<f8E4M3FN, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.levels<[-1, 0, 1], group = row, scale = f16>>, tensor<4x64xf32, #lowbit.free<group = 128, scale = f8E4M3FN>>)
+func.func private @element_formats(tensor<4x64xf32, #lowbit.micro<f4E2M1FN, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.micro<i8, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.micro<f8E4M3FN, group = 32, scale = f8E8M0FNU>>, tensor<4x64xf32, #lowbit.levels<[-1, 0, 1], group = row, scale = f16>>, tensor<4x64xf32, #lowbit.free<group = 128, scale = f8E4M3FN>>)

@@ -45,9 +45,12 @@ TRELLIS = {"quantize": [
 # Small floats, levels, and the integers with several planes of digits.
 ELEMENTS = {"quantize": [
     {"lowbit-quantize": {"roles": ["embedding", "head"], "format": "mxfp6-e2m3", "solver": "search"}},
-    {"lowbit-quantize": {"roles": ["q", "k", "v"], "format": "nvfp4", "solver": "search"}},
+    {"lowbit-quantize": {"roles": ["q"], "format": "nvfp4", "solver": "search"}},
+    {"lowbit-quantize": {"roles": ["k"], "format": "int1-g32-stored", "solver": "em"}},
     {"lowbit-quantize": {"roles": ["o"], "format": "ternary-row", "solver": "search", "activation": "i8"}},
-    {"lowbit-quantize": {"roles": ["gate", "up"], "format": "mxfp4", "solver": "nearest"}},
+    {"lowbit-quantize": {"roles": ["gate"], "format": "mxfp4", "solver": "nearest"}},
+    {"lowbit-quantize": {"roles": ["up"], "format": "mxfp8-e4m3", "solver": "search"}},
+    {"lowbit-quantize": {"roles": ["down"], "format": "free4-g64-e4m3", "solver": "em"}},
     {"lowbit-quantize": {"format": "int5-g64-half", "solver": "search"}},
     {"lowbit-set-cache": {"type": "f16"}}]}
 SHARED = ROOT.parent / "shared/models/stories260K"

@@ -15,6 +15,9 @@
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=given" 2>&1 | FileCheck %s --check-prefix=GIVEN
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 file=x" 2>&1 | FileCheck %s --check-prefix=FILE
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 activation=f32" 2>&1 | FileCheck %s --check-prefix=ACTIVATION
+// RUN: not lowbit-opt %s --lowbit-quantize="format=free4-g64 solver=search" 2>&1 | FileCheck %s --check-prefix=FREE
+// RUN: not lowbit-opt %s --lowbit-quantize="format=free4-g64 solver=gptq scales=nearest" 2>&1 | FileCheck %s --check-prefix=FREESCALES
+// RUN: not lowbit-opt %s --lowbit-quantize="format=mxfp8-e4m3 activation=i8" 2>&1 | FileCheck %s --check-prefix=FLOATS
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 roles=lm_head" 2>&1 | FileCheck %s --check-prefix=ROLE
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 first-layer=3 last-layer=2" 2>&1 | FileCheck %s --check-prefix=RANGE
 // RUN: not lowbit-opt %s --lowbit-set-cache="type=i3" 2>&1 | FileCheck %s --check-prefix=CACHE
@@ -26,7 +29,7 @@
 // BITS: format "int9-g64" is not possible: bits must be 1 to 8
 // GROUP: format "int4-g48" is not possible: group must be
 // TWICE: format "int4-g64-half-stored" is not known
-// SOLVER: solver "best" is not known, must be nearest, search, gptq, viterbi or given
+// SOLVER: solver "best" is not known, must be nearest, search, gptq, em, viterbi or given
 // DAMP: option damp does not go with solver search: only solver gptq feeds errors back
 // ORDER: order "rows" is not known, must be activation or columns
 // SCALES: scales "gptq" is not known, must be search or nearest
@@ -38,6 +41,9 @@
 // GIVEN: solver given needs a file: codes and scales are read from it
 // FILE: file "x" does not go with solver search: only solver given reads codes
 // ACTIVATION: activation f32 does not go with format int4-g64: integer weights are multiplied with integers
+// FREE: solver "search" does not go with format free4-g64: it is made by em, gptq or given
+// FREESCALES: scales nearest does not go with format free4-g64: it is made by em, gptq or given
+// FLOATS: activation i8 does not go with format mxfp8-e4m3: its weights are floats, multiplied with f32
 // ROLE: role "lm_head" is not known, must be embedding, head,
 // RANGE: last-layer 2 does not go with first-layer 3: the range is empty
 // CACHE: cache type "i3" is not known, must be f16, f32, i8 or i{4,2}[-g32|-g64|-head]

@@ -292,7 +292,9 @@ void bench::registerLinears(Session &session) {
     if (!type)
       continue; // main has refused it
     std::vector<std::string> activations =
-        type->format ? options.activations : std::vector<std::string>{"f32"};
+        type->format && type->format->sumColumns() > 0
+            ? options.activations
+            : std::vector<std::string>{"f32"};
     for (MatrixShape shape : options.shapes)
       for (int64_t rows : options.rows)
         for (const std::string &activation : activations)

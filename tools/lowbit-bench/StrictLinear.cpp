@@ -35,7 +35,7 @@ Result<Activations> Activations::make(const WeightType &type, int64_t rows,
   a.columns = columns;
   a.planes = planes;
   std::mt19937_64 random(2);
-  if (!type.format) {
+  if (planes == 0) {
     if (Status status = allocate(a.x, rows * columns * 4))
       return *status;
     auto *x = reinterpret_cast<float *>(a.x.data());
@@ -145,7 +145,7 @@ Status bench::strictTile(const WeightType &type, const uint8_t *bytes,
                          const Activations &activations, int64_t token,
                          float *y) {
   int64_t columns = activations.columns;
-  if (type.format) {
+  if (type.format && activations.planes > 0) {
     StepTile tile;
     if (auto defect = type.format->unpack(bytes, rows, columns, 0, tile))
       return Error{ExitCode::Internal, describe(*defect)};
@@ -154,11 +154,19 @@ Status bench::strictTile(const WeightType &type, const uint8_t *bytes,
     return std::nullopt;
   }
   auto count = static_cast<size_t>(rows * columns);
-  std::vector<uint8_t> elements(count *
-                                static_cast<size_t>(elementSize(type.element)));
-  unpackFloatTile(type.element, bytes, rows, columns, elements.data(), columns);
   std::vector<float> weights(count);
-  widenElements(type.element, elements.data(), rows * columns, weights.data());
+  if (type.format) {
+    if (auto defect = type.format->decode(bytes, rows, columns, 0, {factor},
+                                          weights.data()))
+      return Error{ExitCode::Internal, describe(*defect)};
+  } else {
+    std::vector<uint8_t> elements(
+        count * static_cast<size_t>(elementSize(type.element)));
+    unpackFloatTile(type.element, bytes, rows, columns, elements.data(),
+                    columns);
+    widenElements(type.element, elements.data(), rows * columns,
+                  weights.data());
+  }
   auto *x = reinterpret_cast<const float *>(activations.x.data());
   for (int64_t row = 0; row < rows; ++row)
     y[row] = strictFloat(weights.data() + row * columns, x + token * columns,

@@ -49,9 +49,11 @@ struct Flags {
       "recipe",
       cl::desc("Recipe: float, int8-g64, int4-g64, int3-g64, int2-g64, "
                "int{4,3,2}-{g32,g64}-e4m3, trellis2, trellis1, trellis0.5, "
-               "mxint8, mxfp6-e2m3, mxfp4, nvfp4, ternary, each also with -r12 "
+               "mxint8, mxfp8-{e4m3,e5m2}, mxfp6-{e2m3,e3m2}, mxfp4, nvfp4, "
+               "ternary, binary1+1, binary, binary-row, each also with -r12 "
                "(rotated by R1 and R2; trellis codes are unless -r0 follows), "
-               "all but float with -a8 (8-bit activations), or a file"),
+               "all that multiply integers with -a8 (8-bit activations), or a "
+               "file"),
       cl::value_desc("name|file"), cl::cat(category)};
   cl::opt<std::string> emit{
       "emit", cl::init("artifact"),

@@ -99,6 +99,7 @@ public:
   Value rem(Value a, Value b); ///< signed integers
   Value andi(Value a, Value b);
   Value ori(Value a, Value b);
+  Value xori(Value a, Value b);
   Value shl(Value a, int64_t bits);
   Value shrs(Value a, int64_t bits); ///< arithmetic
   Value shru(Value a, int64_t bits); ///< logical
@@ -129,6 +130,9 @@ public:
   /// table[index] for each of 16, 32 or 64 i8 lanes. The table has 16, 32, 48
   /// or 64 bytes; an index beyond it gives 0.
   Value lookUp(Value indices, llvm::ArrayRef<uint8_t> table);
+  /// table[16 · (i / 16) + index & 15] for lane i: each 16 bytes of the table
+  /// (as many as indices, which are below 16) serve the lanes at their place.
+  Value lookUp(Value indices, Value table);
 
   //===--- steps of Spec.md, section 3 ------------------------------------===//
   /// Adds the 16 lanes in the canonical order (8, 4, 2, 1).

@@ -42,7 +42,7 @@ def Lowbit_IntAttr : Lowbit_Attr<"Int", "int", [
     - (C3) `scale` is `f16` or `f8E4M3FN`.
     - (C4) the tensor has two static dimensions, none of them zero, and element
       type `f32`.
-    - (C5) 1 bit goes with offset `half`.
+    - (C5) 1 bit goes with offset `half` and `stored` (binary with a mean).
 
     Example: `tensor<768x256xf32, #lowbit.int<2, group = 64, scale = f16, offset = half>>`
   }];
@@ -103,11 +103,12 @@ def Lowbit_MicroAttr : Lowbit_Attr<"Micro", "micro", [
     DeclareAttrInterfaceMethods<Lowbit_FormatInterface>]> {
   let summary = "small floats, one scale for each short group";
   let description = [{
-    MXFP4, MXFP6 (E2M3), MXINT8 and NVFP4; Spec.md, section 1.4.
+    MXFP4, MXFP6, MXFP8, MXINT8 and NVFP4; Spec.md, section 1.4.
 
     Constraints:
 
-    - (C1) `element` is `f4E2M1FN`, `f6E2M3FN` or `i8`.
+    - (C1) `element` is `f4E2M1FN`, `f6E2M3FN`, `f6E3M2FN`, `f8E4M3FN`,
+      `f8E5M2` or `i8`.
     - (C2) `group` and `scale` are 32 and `f8E8M0FNU`; for `f4E2M1FN` also 16
       and `f8E4M3FN`.
     - (C3) the tensor has two static dimensions, none of them zero, and element
@@ -150,6 +151,33 @@ def Lowbit_LevelsAttr : Lowbit_Attr<"Levels", "levels", [
   let assemblyFormat = [{
     `<` `[` $levels `]` `,` `group` `=` custom<Group>($group) `,`
     `scale` `=` $scale `>`
+  }];
+  let genVerifyDecl = 1;
+}
+
+def Lowbit_FreeAttr : Lowbit_Attr<"Free", "free", [
+    DeclareAttrInterfaceMethods<VerifiableTensorEncoding>,
+    DeclareAttrInterfaceMethods<Lowbit_FormatInterface>]> {
+  let summary = "four levels of its own for each group of a row";
+  let description = [{
+    A code of two bits is the index of one of four integers that are stored with
+    the group; Spec.md, section 1.6. Grouped binary W(1+1) is this format: a sign
+    and a cluster for each weight, a scale and a mean for each cluster.
+
+    Constraints:
+
+    - (C1) `group` is 32, 64 or 128.
+    - (C2) `scale` is `f16` or `f8E4M3FN`.
+    - (C3) the tensor has two static dimensions, none of them zero, and element
+      type `f32`.
+
+    Example: `tensor<768x256xf32, #lowbit.free<group = 128, scale = f16>>`
+  }];
+  let parameters = (ins
+    "int64_t":$group,
+    "::mlir::Type":$scale);
+  let assemblyFormat = [{
+    `<` `group` `=` custom<Group>($group) `,` `scale` `=` $scale `>`
   }];
   let genVerifyDecl = 1;
 }

@@ -32,22 +32,41 @@ enum class ScaleType : uint8_t { F16, E4M3, E8M0 };
 /// Zero point z in w = F·s·(c − z): 2^(b−1), 2^(b−1) − ½, or stored per group.
 enum class Offset : uint8_t { Integer, Half, Stored };
 
-/// What a code stands for. All but Integer are tables of integers: w = F · s ·
-/// (step · unit), Spec 1.4 and 1.5.
+/// What a code stands for. Of Levels, Free, E2M1, E2M3 and Int8 each code is an
+/// integer: w = F · s · (step · unit); those behind Int8 span more than a byte
+/// and are multiplied as floats: w = s · value (Spec 1.4 and 1.5).
 enum class Element : uint8_t {
   /// c − z.
   Integer,
   /// One of up to 16 listed integers, ascending.
   Levels,
+  /// One of four integers that are stored with each group (Spec 1.6).
+  Free,
   /// Floats of 4 and 6 bits, in units of ½ and ⅛.
   E2M1,
   E2M3,
   /// c − 128 in units of 1/64.
   Int8,
+  /// Floats of 6 and 8 bits.
+  E3M2,
+  E4M3,
+  E5M2,
 };
 
+/// Sign, exponent (bias: `least` = 1 − bias) and mantissa of a float of at most
+/// 8 bits; without infinity but for E5M2.
+struct SmallFloat {
+  int mantissaBits = 0;
+  /// Exponent of the smallest normal number.
+  int least = 0;
+};
+
+/// Levels that are stored with a group (Element::Free), and the largest.
+constexpr int freeLevels = 4;
+constexpr int largestFreeLevel = 127;
+
 /// Grouped integers and small floats: `#lowbit.int` of Spec 1.1,
-/// `#lowbit.micro` of 1.4, `#lowbit.levels` of 1.5.
+/// `#lowbit.micro` of 1.4, `#lowbit.levels` of 1.5, `#lowbit.free` of 1.6.
 struct IntegerFormat {
   /// Bits of a code, 1 … 8 (int_c1).
   int bits = 4;
@@ -65,13 +84,19 @@ struct IntegerFormat {
 
   /// Number of codes that bits can hold, 2^bits.
   int codes() const { return 1 << bits; }
-  /// Number of codes that mean something.
-  int legalCodes() const {
-    return element == Element::Levels ? levelCount : codes();
-  }
-  /// The integer of a code of an element that is no Integer.
+  /// Whether a code of an element that is no Integer means a number: not one
+  /// that no level has, nor NaN or infinite.
+  bool isNumber(int code) const;
+  /// Weights are multiplied as f32, not as integers.
+  bool isFloat() const { return element >= Element::E3M2; }
+  /// The element's floats; null for Integer, Levels and Int8.
+  const SmallFloat *smallFloat() const;
+  /// The integer of a code of Levels, E2M1, E2M3 or Int8.
   int tableStep(int code) const;
-  /// What a step counts: 1, ½ for `half`, or the element's unit.
+  /// What such a code, or that of a float, stands for without scale and factor.
+  /// (Those of Free depend on the group.)
+  float tableValue(int code) const;
+  /// What a step counts: 1, ½ for `half`, or the element's unit; 1 for floats.
   float unit() const;
   /// True where one f32 factor F is stored with the tensor.
   bool hasFactor() const { return scale == ScaleType::E4M3; }
@@ -112,9 +137,11 @@ struct GroupPlace {
 
 /// Where everything lies in the buffer of an N × K tensor (Spec section 2).
 struct TileGeometry {
-  /// Block: B columns of 16 rows, and its bytes (a multiple of 64).
+  /// Block: B columns of 16 rows, and its bytes (a multiple of 64), of which
+  /// the first `levelsBytes` are levels.
   int64_t blockColumns = 0;
   int64_t blockBytes = 0;
+  int64_t levelsBytes = 0;
   /// Columns of a full group (K for `row`), groups of a row.
   int64_t groupColumns = 0;
   int64_t groups = 0;

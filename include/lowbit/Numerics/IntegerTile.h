@@ -36,6 +36,8 @@ struct IntegerTile {
   std::vector<float> scales;
   /// Zero points, [16][groups] (`stored`), else empty.
   std::vector<uint8_t> zeros;
+  /// Levels, [16][groups][4] (Element::Free), else empty.
+  std::vector<int8_t> levels;
   /// Groups that are not all zero but whose scale rounded to 0, so that they
   /// decode to zeros. Counted by solvers for the ledger; not stored.
   int64_t vanishedGroups = 0;
@@ -45,9 +47,25 @@ struct IntegerTile {
   void reset(const IntegerFormat &newFormat, int64_t newRows,
              int64_t newColumns);
 
-  /// z of group `group` of row `row`: 2^(b−1), 2^(b−1) − ½ or the stored one.
+  /// The four levels of a group of a row.
+  int8_t *groupLevels(int64_t row, int64_t group) {
+    return levels.data() +
+           static_cast<size_t>((row * groups + group) * freeLevels);
+  }
+  const int8_t *groupLevels(int64_t row, int64_t group) const {
+    return const_cast<IntegerTile *>(this)->groupLevels(row, group);
+  }
+
+  /// z of group `group` of row `row`: 2^(b−1), 2^(b−1) − ½ or the stored one
+  /// (over 256 where codes have one bit).
   float zero(int64_t row, int64_t group) const;
 };
+
+/// Bits of a stored zero point: those of a code, but 8 where codes have one:
+/// then z is that over 256.
+inline int zeroBits(const IntegerFormat &format) {
+  return format.bits == 1 ? 8 : format.bits;
+}
 
 /// Whether these bits are a scale: a number that is not NaN, infinite or
 /// signed.
@@ -69,6 +87,8 @@ struct GivenTile {
   int64_t rows = 0;
   int64_t columns = 0;
   int64_t firstRow = 0;
+  /// [rows][groups][4], read for Element::Free only.
+  const int8_t *levels = nullptr;
 };
 
 /// Solver `given`: takes the numbers to the bit, or refuses the first code,

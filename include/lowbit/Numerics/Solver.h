@@ -31,13 +31,15 @@
 namespace lowbit {
 
 struct Grid;
+struct GroupChoice;
 
 /// How scales are chosen. `given` is not here: see takeGiven.
 enum class SolverKind : uint8_t {
   /// Spec 1.1: the scale that covers the group.
   Nearest,
   /// The best of a list of scales (and zero points) by weighted error; never
-  /// worse than Nearest. See SearchPlan.
+  /// worse than Nearest. See SearchPlan. Of codes of one bit the scale (and
+  /// zero point) of the two levels that fit best: solver `em` of Spec 1.1.
   Search,
 };
 
@@ -102,6 +104,10 @@ private:
   std::optional<Defect> chooseGroup(const TileInput &input, int64_t row,
                                     int64_t group, IntegerTile &tile);
   void storeCodes(int64_t row, int64_t group, IntegerTile &tile);
+  /// Scale and zero point of codes of one bit; `nearest` where there are none.
+  GroupChoice fitLevelsOfGroup(const float *groupWeights, const float *h,
+                               int64_t count, float factor,
+                               const GroupChoice &nearest) const;
 
   IntegerFormat format;
   int64_t columns;

@@ -155,10 +155,13 @@ public:
                                        ErrorSums &sums) = 0;
 };
 
-/// The rows of a tile as numbers: w = F · s · (step · unit) (Spec 3, Linear).
+/// The rows of a tile as numbers: w = F · s · (step · unit) (Spec 3, Linear),
+/// or w = s · value where weights are multiplied as f32.
 struct StepTile {
   /// [rows][columns]; |step| ≤ 512.
   std::vector<int16_t> steps;
+  /// [rows][columns], instead of steps; formats whose sumColumns is 0.
+  std::vector<float> values;
   /// [rows][groups].
   std::vector<float> scales;
   /// Columns of a full group; `isRow` where one scale is for the whole row.
@@ -171,7 +174,7 @@ struct StepTile {
 };
 
 /// Types of the tensors that the solver `given` reads.
-enum class GivenType : uint8_t { U8, F16, E4M3, F32 };
+enum class GivenType : uint8_t { U8, I8, F16, E4M3, F32 };
 
 /// One of those tensors: `[rows, columns]`, or `[1]` where `columns` is 0.
 struct GivenTensor {

@@ -28,7 +28,8 @@ struct QuantizeChoice {
   std::string order = "activation";
   std::string scales = "search";
   double damp = 0.01;
-  std::string activation = "i16";
+  /// i16, i8 or f32; empty: i16, or f32 where the format is of floats.
+  std::string activation;
 };
 
 /// Whether these choices go together; independent of any model, so that a

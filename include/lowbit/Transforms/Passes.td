@@ -46,19 +46,21 @@ def LowbitQuantize : Pass<"lowbit-quantize", "::mlir::ModuleOp"> {
     Option<"format", "format", "std::string", /*default=*/"\"\"",
            "Format by name, e.g. int4-g64 or int2-row-e4m3-half">,
     Option<"solver", "solver", "std::string", /*default=*/"\"search\"",
-           "How scales and codes are chosen: nearest, search, gptq, viterbi, given">,
+           "How scales and codes are chosen: nearest, search, gptq, em, viterbi, given">,
     Option<"file", "file", "std::string", /*default=*/"\"\"",
            "Safetensors file of codes and scales, for the solver given">,
     Option<"order", "order", "std::string", /*default=*/"\"activation\"",
            "Order in which gptq rounds columns: activation (those that weigh "
            "most first) or columns (from left to right)">,
     Option<"scales", "scales", "std::string", /*default=*/"\"search\"",
-           "How gptq chooses scales: search or nearest">,
+           "How gptq chooses scales: search or nearest; levels of free formats "
+           "are fitted as by em">,
     Option<"damp", "damp", "double", /*default=*/"0.01",
            "What gptq adds to the diagonal of the second moments, as a share of "
            "its mean">,
-    Option<"activation", "activation", "std::string", /*default=*/"\"i16\"",
-           "How linears see their input: i16 or i8">,
+    Option<"activation", "activation", "std::string", /*default=*/"\"\"",
+           "How linears see their input: i16 (default) or i8; f32 for formats of "
+           "floats, which take nothing else">,
   ];
 }
 

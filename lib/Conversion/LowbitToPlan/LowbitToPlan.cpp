@@ -419,12 +419,17 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
   if (failed(weight))
     return failure();
   int64_t planes = op.getActivation().getPlanes();
-  std::string format = "f32";
+  FormatInterface encoding = getFormat(type);
+  std::string format =
+      (encoding ? encoding.getShortName() + "_" : "") +
+      (planes ? "a" + std::to_string(8 * planes) : std::string("f32"));
+  // Names of kernels are symbols: `int4-g64`, `trellis1+0.5`.
+  std::replace(format.begin(), format.end(), '-', '_');
+  std::replace(format.begin(), format.end(), '+', '_');
   AbstractStep step;
   StepCount count = StepCount::Rows;
   SmallVector<StepArgument> inputs;
   if (planes > 0) {
-    FormatInterface encoding = getFormat(type);
     FailureOr<QuantizedRows> x =
         getQuantized(op.getInput(), planes, encoding.getSumColumns());
     if (failed(x))
@@ -434,10 +439,6 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
               {x->sums, Access::Read}};
     count =
         plan.getBuffer(x->q).bytes.perRow ? StepCount::Rows : StepCount::Logits;
-    format = encoding.getShortName() + "_a" + std::to_string(8 * planes);
-    // Names of kernels are symbols: `int4-g64`, `trellis1+0.5`.
-    std::replace(format.begin(), format.end(), '-', '_');
-    std::replace(format.begin(), format.end(), '+', '_');
   } else {
     FailureOr<RowView> x = getView(op.getInput());
     if (failed(x))
@@ -468,8 +469,7 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
   step.bucketed = true;
   step.count = count;
   // Tiles, or pairs of small ones.
-  FormatInterface stored = getFormat(type);
-  int64_t rowsOfItem = stored ? stored.getTileRows() : tileRows;
+  int64_t rowsOfItem = encoding ? encoding.getTileRows() : tileRows;
   step.items.constant = ceilDiv(outputs, rowsOfItem);
   step.pairItems.constant =
       ceilDiv(outputs, std::max(rowsOfItem, 2 * tileRows));

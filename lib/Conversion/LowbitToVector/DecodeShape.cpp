@@ -193,21 +193,66 @@ Value TableShape::row(KernelBuilder &k, Value codes, Value lane, Value pair,
                   /*isSigned=*/false);
 }
 
+//===----------------------------------------------------------------------===//
+// Levels of groups
+//===----------------------------------------------------------------------===//
+
+SmallVector<CodeStep> LevelShape::steps(StepCut) const {
+  SmallVector<CodeStep> result;
+  for (int64_t vector = 1; vector < vectors(); ++vector)
+    for (CodeStep step : digits.steps(StepCut::Whole)) {
+      step.column += (vector - 1) * digits.columns();
+      for (CodePart &part : step.parts)
+        part.vector += vector;
+      result.push_back(step);
+    }
+  return result;
+}
+
+Value LevelShape::emit(KernelBuilder &k, const CodeStep &step,
+                       BlockWords &words) const {
+  int64_t count = words.vectorBytes();
+  VectorType bytes = k.vectorType(k.getBuilder().getI8Type(), count);
+  Value levels = k.xori(k.bitcast(words.get(0, 0), bytes),
+                        k.constant(SmallVector<int8_t>(count, -128)));
+  // Lane r's levels are bytes 4r … of its piece of 16.
+  SmallVector<int8_t> places;
+  for (int64_t i = 0; i < count; ++i)
+    places.push_back(static_cast<int8_t>(i % 16 / 4 * 4));
+  Value index =
+      k.ori(k.bitcast(digits.emit(k, step, words), bytes), k.constant(places));
+  return k.bitcast(k.lookUp(index, levels), words.get(0, 0).getType());
+}
+
+Value LevelShape::row(KernelBuilder &k, Value codes, Value lane, Value pair,
+                      int64_t first, int64_t lanes) const {
+  Value index = digits.row(k, k.offset(codes, 64), lane, pair, first, lanes);
+  Value levels =
+      k.xori(k.load(k.getBuilder().getI32Type(), k.element(codes, lane, 4)),
+             k.i32(static_cast<int32_t>(0x80808080u)));
+  Value moved = arith::ShRUIOp::create(k.getBuilder(), k.getLoc(),
+                                       k.splat(levels), k.shl(index, 3));
+  return k.andi(moved, k.splat(k.i32(255)));
+}
+
 int lowbit::smallestStep(const IntegerFormat &format) {
-  int smallest = 0;
-  for (int code = 0; code < format.legalCodes(); ++code)
-    smallest = std::min(smallest, format.tableStep(code));
+  int smallest = format.element == Element::Free ? -128 : 0;
+  for (int code = 0; code < format.codes(); ++code)
+    if (format.isNumber(code))
+      smallest = std::min(smallest, format.tableStep(code));
   return smallest;
 }
 
 std::shared_ptr<const DecodeShape>
 lowbit::makeDecodeShape(const IntegerFormat &format) {
-  if (format.element == Element::Integer)
+  if (format.element == Element::Free)
+    return std::make_shared<LevelShape>(format.group);
+  if (format.element == Element::Integer || format.isFloat())
     return std::make_shared<DigitShape>(format.bits);
   SmallVector<uint8_t> table;
   bool isIndex = true;
   int smallest = smallestStep(format);
-  for (int code = 0; code < format.legalCodes(); ++code) {
+  for (int code = 0; code < format.codes() && format.isNumber(code); ++code) {
     table.push_back(static_cast<uint8_t>(format.tableStep(code) - smallest));
     isIndex &= table.back() == code;
   }

@@ -8,6 +8,8 @@
 //
 //   digits  codes lie as digits of a few bits in the bytes of the words:
 //           u = Σ digit · 2^weightLog2
+//   table   such a code is an index of a table, which is the format's, or of
+//           four bytes that each row has at the start of a block
 //
 // A new shape is a class here.
 //
@@ -23,7 +25,7 @@
 
 namespace lowbit {
 
-/// Columns that `DecodeShape::row` counts in: the widest block.
+/// Columns that `DecodeShape::row` counts in: the widest block of digits.
 constexpr int64_t pairColumns = 32;
 
 /// The words of one block, or of the upper or lower 8 lanes of it; each vector
@@ -161,8 +163,31 @@ private:
   llvm::SmallVector<uint8_t> table;
 };
 
+/// The shape `table` with levels of their own for each group and row: a block
+/// is a group; its first vector holds four signed bytes in each lane, of which
+/// codes of 2 bits, in the vectors behind it, are indices. u = level + 128.
+class LevelShape final : public DecodeShape {
+public:
+  /// `group` is 32, 64 or 128.
+  explicit LevelShape(int64_t group) : group(group) {}
+
+  int64_t columns() const override { return group; }
+  int64_t vectors() const override { return 1 + group / digits.columns(); }
+  int64_t largest() const override { return 255; }
+  llvm::SmallVector<CodeStep> steps(StepCut cut) const override;
+  int64_t largestByte(const CodeStep &step) const override { return largest(); }
+  Value emit(KernelBuilder &k, const CodeStep &step,
+             BlockWords &words) const override;
+  Value row(KernelBuilder &k, Value codes, Value lane, Value pair,
+            int64_t first, int64_t lanes) const override;
+
+private:
+  int64_t group;
+  DigitShape digits{2};
+};
+
 /// The shape that serves a format. Its bytes are u = step − smallest step of
-/// the element, or the code where the format is of plain integers.
+/// the element, or the code where the format is of plain integers or floats.
 std::shared_ptr<const DecodeShape> makeDecodeShape(const IntegerFormat &format);
 
 /// Smallest step of an element that is no Integer; at most 0.

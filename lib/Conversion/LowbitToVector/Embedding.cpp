@@ -116,7 +116,8 @@ void IntegerRow::emitGroup(Value place, const GroupPlace &group, Value y) {
     Value u = weights.shape->row(k, codes, lane, pair, first, lanes);
     if (weights.multiplier != 1)
       u = k.mul(u, k.splat(k.i32(weights.multiplier)));
-    Value value = k.toF32(k.sub(u, zero));
+    Value value =
+        weights.floats ? weights.floatValues(k, u) : k.toF32(k.sub(u, zero));
     if (weights.unit != 1)
       value = k.mul(value, k.splat(k.f32(weights.unit)));
     value = k.mul(value, scale);

@@ -2,6 +2,8 @@
 
 #include "GroupedWeights.h"
 #include "RowLoops.h"
+#include "lowbit/Numerics/IntegerTile.h"
+#include <cmath>
 
 using namespace mlir;
 using namespace lowbit;
@@ -18,6 +20,10 @@ describeIntegers(const IntegerFormat *integers, int64_t rows, int64_t columns) {
   weights.scale = integers->scale;
   weights.hasFactor = integers->hasFactor();
   weights.unit = integers->unit();
+  if (integers->isFloat()) {
+    weights.floats = *integers->smallFloat();
+    return weights;
+  }
   if (integers->element != Element::Integer) {
     weights.zero = -smallestStep(*integers);
     return weights;
@@ -31,7 +37,9 @@ describeIntegers(const IntegerFormat *integers, int64_t rows, int64_t columns) {
     weights.zero = (1 << integers->bits) - 1;
     break;
   case Offset::Stored:
-    weights.zeroBits = integers->bits;
+    weights.zeroBits = zeroBits(*integers);
+    // Codes of one bit: 256 c − z.
+    weights.multiplier = integers->bits == 1 ? 256 : 1;
     break;
   }
   return weights;
@@ -73,6 +81,19 @@ Value GroupedWeights::scaleOf(KernelBuilder &k, Value pointer,
 
 Value GroupedWeights::zeros(KernelBuilder &k, Value pointer) const {
   return unpackLanes(k, pointer, zeroBits);
+}
+
+Value GroupedWeights::floatValues(KernelBuilder &k, Value codes) const {
+  // Exponent and mantissa at their places in an f32 of another bias, which a
+  // multiplication by a power of two puts right; subnormals come out, too.
+  int64_t signBit = shape->largest() == 63 ? 5 : 7;
+  int32_t magnitudeBits = (1 << signBit) - 1;
+  Value sign =
+      k.shl(k.andi(codes, k.splat(k.i32(magnitudeBits + 1))), 31 - signBit);
+  Value magnitude = k.shl(k.andi(codes, k.splat(k.i32(magnitudeBits))),
+                          23 - floats->mantissaBits);
+  Value value = k.bitcast(k.ori(sign, magnitude), k.f32x16());
+  return k.mul(value, k.splat(k.f32(std::ldexp(1.0f, 126 + floats->least))));
 }
 
 Value GroupedWeights::factor(KernelBuilder &k, Value weight) const {

@@ -30,6 +30,8 @@ struct GroupedWeights {
   int zeroBits = 0;
   int32_t multiplier = 1, zero = 0;
   float unit = 1;
+  /// Set where bytes are floats instead: w = s · value (sum columns 0).
+  std::optional<SmallFloat> floats;
 
   /// The description of an N × K weight; fails where `format` is served by no
   /// integer kernel or a size overflows.
@@ -48,6 +50,8 @@ struct GroupedWeights {
   Value scaleOf(KernelBuilder &k, Value pointer, Value lane) const;
   /// 16 stored zero points at `pointer`, i32.
   Value zeros(KernelBuilder &k, Value pointer) const;
+  /// The values of codes of `floats`, f32: i32 lanes.
+  Value floatValues(KernelBuilder &k, Value codes) const;
   /// F (f32), loaded from the buffer that starts at `weight`; null where there
   /// is none.
   Value factor(KernelBuilder &k, Value weight) const;

@@ -86,6 +86,10 @@ Value KernelBuilder::ori(Value a, Value b) {
   return arith::OrIOp::create(builder, location, a, b);
 }
 
+Value KernelBuilder::xori(Value a, Value b) {
+  return arith::XOrIOp::create(builder, location, a, b);
+}
+
 Value KernelBuilder::shl(Value a, int64_t bits) {
   return arith::ShLIOp::create(
       builder, location, a, integerLike(builder, location, a.getType(), bits));
@@ -334,27 +338,27 @@ static std::pair<StringRef, int64_t> lookUpInstruction(const TargetInfo &target,
   return {"llvm.x86.ssse3.pshuf.b.128", 16};
 }
 
-/// table[index & 15] of up to 64 lanes, 0 where the instruction says so.
-static Value lookUpPieces(KernelBuilder &k, Value indices,
-                          ArrayRef<uint8_t> table) {
+/// table[index & 15] of up to 64 lanes, 0 where the instruction says so; each
+/// piece of 16 lanes has a piece of the table, which has as many.
+static Value lookUpPieces(KernelBuilder &k, Value indices, Value table) {
   OpBuilder &builder = k.getBuilder();
   int64_t lanes = cast<VectorType>(indices.getType()).getDimSize(0);
   auto [name, width] = lookUpInstruction(k.getTarget(), lanes);
-  SmallVector<int8_t> entries;
-  for (int64_t i = 0; i < width; ++i)
-    entries.push_back(static_cast<int8_t>(table[i % 16]));
-  Value constant = k.constant(entries);
+  auto pieceOf = [&, width = width](Value whole, int64_t at) -> Value {
+    if (width == lanes)
+      return whole;
+    return vector::ExtractStridedSliceOp::create(
+        builder, k.getLoc(), whole, ArrayRef<int64_t>{at},
+        ArrayRef<int64_t>{width}, ArrayRef<int64_t>{1});
+  };
   Value result;
   for (int64_t at = 0; at < lanes; at += width) {
-    Value piece = indices;
-    if (width < lanes)
-      piece = vector::ExtractStridedSliceOp::create(
-          builder, k.getLoc(), indices, ArrayRef<int64_t>{at},
-          ArrayRef<int64_t>{width}, ArrayRef<int64_t>{1});
-    Value found = LLVM::CallIntrinsicOp::create(
-                      builder, k.getLoc(), constant.getType(),
-                      builder.getStringAttr(name), ValueRange{constant, piece})
-                      .getResult(0);
+    Value found =
+        LLVM::CallIntrinsicOp::create(
+            builder, k.getLoc(), k.vectorType(builder.getI8Type(), width),
+            builder.getStringAttr(name),
+            ValueRange{pieceOf(table, at), pieceOf(indices, at)})
+            .getResult(0);
     if (width == lanes)
       return found;
     if (!result)
@@ -364,6 +368,20 @@ static Value lookUpPieces(KernelBuilder &k, Value indices,
                                                   ArrayRef<int64_t>{1});
   }
   return result;
+}
+
+/// The same with one table of 16 entries for all.
+static Value lookUpPieces(KernelBuilder &k, Value indices,
+                          ArrayRef<uint8_t> table) {
+  int64_t lanes = cast<VectorType>(indices.getType()).getDimSize(0);
+  SmallVector<int8_t> entries;
+  for (int64_t i = 0; i < lanes; ++i)
+    entries.push_back(static_cast<int8_t>(table[i % 16]));
+  return lookUpPieces(k, indices, k.constant(entries));
+}
+
+Value KernelBuilder::lookUp(Value indices, Value table) {
+  return lookUpPieces(*this, indices, table);
 }
 
 Value KernelBuilder::lookUp(Value indices, ArrayRef<uint8_t> table) {
@@ -380,8 +398,7 @@ Value KernelBuilder::lookUp(Value indices, ArrayRef<uint8_t> table) {
   bool isX86 = target.triple.starts_with("x86_64");
   Value result;
   for (size_t part = 0; part < table.size() / 16; ++part) {
-    Value index = arith::XOrIOp::create(builder, location, indices,
-                                        everywhere(int(part) * 16));
+    Value index = xori(indices, everywhere(int(part) * 16));
     if (isX86)
       index = add(index, everywhere(0x70));
     Value found = lookUpPieces(*this, index, table.slice(part * 16, 16));

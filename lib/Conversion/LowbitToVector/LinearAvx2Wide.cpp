@@ -78,8 +78,10 @@ void Avx2WideDot::addExact(SmallVectorImpl<Value> &sums, size_t at, Value sum) {
 
 void Avx2WideDot::beginRow(Value token) {
   row = arguments.scratch;
+  // With the zeros behind the last column: a block may go beyond it, and what a
+  // code of 0 stands for in a table need not be 0.
   widenActivations(linear, k, activation(token, k.index(0)), row,
-                   k.index((linear.inputs + 15) / 16 * 16));
+                   k.index(linear.planeStride()));
 }
 
 Sums Avx2WideDot::start() {

@@ -83,7 +83,8 @@ public:
   //===--- from a panel ---------------------------------------------------===//
   /// Bytes of a step in the panel.
   virtual int64_t stepBytes() const { return 64; }
-  /// Decodes up to 32 columns of codes to the panel.
+  /// Decodes up to 32 columns of codes, or one block, to the panel: whole
+  /// blocks are written.
   virtual void decode(Value codes, Value panel, int64_t columns);
   /// Writes the 64 bytes of a step (as 32 lanes of i16) to the panel.
   virtual void storeStep(Value bytes, Value step);

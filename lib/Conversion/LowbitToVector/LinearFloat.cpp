@@ -1,6 +1,7 @@
 //===- LinearFloat.cpp - Float weights, f32 activations ---------*- C++ -*-===//
 //
-// y = W · x for weights of f32, f16 and bf16. Within a slab each output is one
+// y = W · x for weights of f32, f16 and bf16 and for formats of floats, whose
+// codes are widened and scaled in registers. Within a slab each output is one
 // chain of fma over k, as Spec.md, section 3 wants; speed comes from many
 // chains at once: several tiles for one token, or several tokens for one tile.
 //
@@ -24,14 +25,30 @@ public:
   FloatWalk(const LinearKernel &linear, KernelBuilder &k,
             const LinearArguments &arguments)
       : linear(linear), k(k), arguments(arguments), steps(linear, k, arguments),
-        elementBytes(linear.weightType.getIntOrFloatBitWidth() / 8) {}
+        elementBytes(linear.weightType
+                         ? linear.weightType.getIntOrFloatBitWidth() / 8
+                         : 0) {}
 
   void emitRows();
   void emitBlocks();
 
 private:
+  /// One turn of a loop over columns: adds `columns` columns to the sums that
+  /// are carried.
+  using Turn = llvm::function_ref<SmallVector<Value>(
+      Value column, ValueRange carried, int64_t columns)>;
+  /// Turns of `width` columns from 0 to `count`, the last one shorter.
+  SmallVector<Value> forTurns(int64_t count, int64_t width, size_t sums,
+                              Turn turn);
+  /// Adds a column of w (of each tile) times the activations of `tokens` tokens
+  /// at `x` to `sums`.
+  void addColumn(ArrayRef<Value> w, Value x, int64_t tokens,
+                 SmallVector<Value> &sums);
   /// Weights of 16 rows of a column, f32.
   Value weights(Value pointer);
+  /// addColumns for weights with a format.
+  SmallVector<Value> addCodes(ArrayRef<Value> tiles, Value token,
+                              int64_t tokens, Value begin, int64_t count);
   Value activation(Value token, Value column);
   /// Σ over columns begin … begin + count − 1 of one slab, added to `partials`
   /// (entry tile · tokens + token); `tiles` point at column 0.
@@ -80,42 +97,96 @@ Value FloatWalk::activation(Value token, Value column) {
   return k.element(arguments.x, i, 4);
 }
 
+SmallVector<Value> FloatWalk::forTurns(int64_t count, int64_t width,
+                                       size_t sums, Turn turn) {
+  SmallVector<Value> partials(sums, k.zero(k.f32x16()));
+  int64_t whole = count / width * width;
+  if (whole)
+    partials = k.forLoop(k.index(0), k.index(whole), width, partials,
+                         [&](Value column, ValueRange carried) {
+                           return turn(column, carried, width);
+                         });
+  if (count > whole)
+    partials = turn(k.index(whole), partials, count - whole);
+  return partials;
+}
+
+void FloatWalk::addColumn(ArrayRef<Value> w, Value x, int64_t tokens,
+                          SmallVector<Value> &sums) {
+  Type f32 = k.getBuilder().getF32Type();
+  for (int64_t t = 0; t < tokens; ++t) {
+    Value activations =
+        k.splat(k.load(f32, k.offset(x, t * linear.xStride * 4)));
+    for (size_t tile = 0; tile < w.size(); ++tile) {
+      Value &sum = sums[tile * tokens + t];
+      sum = k.fma(w[tile], activations, sum);
+    }
+  }
+}
+
 SmallVector<Value> FloatWalk::addColumns(ArrayRef<Value> tiles, Value token,
                                          int64_t tokens, Value begin,
                                          int64_t count) {
-  Type f32 = k.getBuilder().getF32Type();
+  if (!linear.weightType)
+    return addCodes(tiles, token, tokens, begin, count);
   Value x = activation(token, begin);
   int64_t columnBytes = tileRows * elementBytes;
-  SmallVector<Value> partials(tiles.size() * tokens, k.zero(k.f32x16()));
-  auto add = [&](Value column, ValueRange carried, int64_t turns) {
-    SmallVector<Value> next(carried);
+  return forTurns(count, turnColumns, tiles.size() * tokens,
+                  [&](Value column, ValueRange carried, int64_t columns) {
+                    SmallVector<Value> sums(carried);
+                    Value here = k.element(x, column, 4);
+                    for (int64_t i = 0; i < columns; ++i) {
+                      SmallVector<Value> w;
+                      for (Value tile : tiles)
+                        w.push_back(weights(k.offset(
+                            k.element(tile, k.add(begin, column), columnBytes),
+                            i * columnBytes)));
+                      addColumn(w, k.offset(here, i * 4), tokens, sums);
+                    }
+                    return sums;
+                  });
+}
+
+SmallVector<Value> FloatWalk::addCodes(ArrayRef<Value> tiles, Value token,
+                                       int64_t tokens, Value begin,
+                                       int64_t count) {
+  const GroupedWeights &weights = linear.weights;
+  const DecodeShape &shape = *weights.shape;
+  Value x = activation(token, begin);
+  auto addGroup = [&](Value column, ValueRange carried, int64_t columns) {
+    SmallVector<Value> sums(carried), codes, scales;
+    Value group = k.div(k.add(begin, column), k.index(weights.group));
+    for (Value tile : tiles) {
+      codes.push_back(k.element(tile, group, weights.geometry.groupBytes));
+      int64_t bytes = shape.blocks(columns) * shape.blockBytes();
+      scales.push_back(weights.scales(k, k.offset(codes.back(), bytes)));
+    }
     Value here = k.element(x, column, 4);
-    for (int64_t turn = 0; turn < turns; ++turn) {
-      SmallVector<Value> w;
-      for (Value tile : tiles)
-        w.push_back(
-            weights(k.offset(k.element(tile, k.add(begin, column), columnBytes),
-                             turn * columnBytes)));
-      for (int64_t t = 0; t < tokens; ++t) {
-        int64_t at = (t * linear.xStride + turn) * 4;
-        Value activations = k.splat(k.load(f32, k.offset(here, at)));
-        for (size_t tile = 0; tile < tiles.size(); ++tile) {
-          Value &partial = next[tile * tokens + t];
-          partial = k.fma(w[tile], activations, partial);
+    for (int64_t block = 0; block < shape.blocks(columns); ++block) {
+      SmallVector<BlockWords> words;
+      for (Value pointer : codes)
+        words.emplace_back(k, k.offset(pointer, block * shape.blockBytes()),
+                           64);
+      for (const CodeStep &step : shape.steps(StepCut::Whole)) {
+        SmallVector<Value> bytes;
+        for (BlockWords &w : words)
+          bytes.push_back(k.bitcast(shape.emit(k, step, w), k.i32x16()));
+        int64_t first = block * shape.columns() + step.column;
+        for (int64_t i = first; i < std::min(first + stepColumns, columns);
+             ++i) {
+          SmallVector<Value> w;
+          for (auto [word, scale] : llvm::zip_equal(bytes, scales)) {
+            Value code =
+                k.andi(k.shru(word, 8 * (i - first)), k.splat(k.i32(0xFF)));
+            w.push_back(k.mul(weights.floatValues(k, code), scale));
+          }
+          addColumn(w, k.offset(here, i * 4), tokens, sums);
         }
       }
     }
-    return next;
+    return sums;
   };
-  int64_t whole = count / turnColumns * turnColumns;
-  if (whole)
-    partials = k.forLoop(k.index(0), k.index(whole), turnColumns, partials,
-                         [&](Value column, ValueRange carried) {
-                           return add(column, carried, turnColumns);
-                         });
-  if (count > whole)
-    partials = add(k.index(whole), partials, count - whole);
-  return partials;
+  return forTurns(count, weights.group, tiles.size() * tokens, addGroup);
 }
 
 //===----------------------------------------------------------------------===//

@@ -87,7 +87,7 @@ FailureOr<LinearKernel> LinearKernel::get(KernelOp kernel) {
 }
 
 int64_t LinearKernel::tileBytes() const {
-  if (isInteger())
+  if (!weightType)
     return weights.geometry.tileBytes;
   int64_t bytes = inputs * tileRows * (weightType.getIntOrFloatBitWidth() / 8);
   return (bytes + tileAlignment - 1) / tileAlignment * tileAlignment;
@@ -105,7 +105,9 @@ int64_t LinearKernel::sumColumns() const {
 
 bool LinearKernel::combinesPlanes() const {
   constexpr int64_t maxActivation = 32639;
-  int64_t largest = weights.shape->largest();
+  // Of u, and of what becomes of it.
+  int64_t largest =
+      std::max<int64_t>(weights.shape->largest(), weights.multiplier);
   // Small digits may stay at their bit (StepCut::Small), up to 4 times as
   // large.
   int64_t limit = largest <= 63 ? INT32_MAX / 4 : INT32_MAX;

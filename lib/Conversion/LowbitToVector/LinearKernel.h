@@ -32,10 +32,10 @@ struct TrellisStreams {
 struct LinearKernel {
   int64_t outputs = 0;
   int64_t inputs = 0;
-  /// Element type of float weights; null for integers.
+  /// Element type of float weights without a format; else null.
   mlir::Type weightType;
-  /// Integers only. Of a trellis code: what its decoded numbers are, bytes
-  /// with zero point 128 and one scale per row.
+  /// Weights with a format. Of a trellis code: what its decoded numbers are,
+  /// bytes with zero point 128 and one scale per row.
   GroupedWeights weights;
   std::optional<TrellisStreams> trellis;
   /// Planes of signed bytes of the activations: 2, 1, or 0 for f32.
@@ -50,7 +50,8 @@ struct LinearKernel {
   /// Reads the parameters; emits a diagnostic on what is missing or unknown.
   static mlir::FailureOr<LinearKernel> get(KernelOp kernel);
 
-  bool isInteger() const { return !weightType; }
+  /// Multiplied with integers.
+  bool isInteger() const { return !weightType && !weights.floats; }
   /// One group for the whole row.
   bool isRowScaled() const { return isInteger() && weights.group == 0; }
   int64_t tiles() const { return (outputs + tileRows - 1) / tileRows; }
@@ -82,7 +83,7 @@ struct LinearArguments {
                               const KernelArguments &arguments);
 };
 
-/// Emits the three walks of integer weights and the two of float weights.
+/// Emits the three walks of integer weights and those of float weights.
 void emitIntegerRow(const LinearKernel &linear, KernelBuilder &k,
                     const LinearArguments &arguments);
 void emitIntegerPanel(const LinearKernel &linear, KernelBuilder &k,

@@ -73,15 +73,16 @@ private:
 //===----------------------------------------------------------------------===//
 
 void IntegerPanel::decodeColumns(Value codes, Value panel, int64_t count) {
-  int64_t pieceBytes = linear.weights.shape->blocks(pairColumns) *
-                       linear.weights.geometry.blockBytes;
-  int64_t panelBytes = pairColumns / stepColumns * dot->stepBytes();
-  int64_t pieces = count / pairColumns;
+  const DecodeShape &shape = *linear.weights.shape;
+  int64_t pieceColumns = std::max(pairColumns, shape.columns());
+  int64_t pieceBytes = shape.blocks(pieceColumns) * shape.blockBytes();
+  int64_t panelBytes = pieceColumns / stepColumns * dot->stepBytes();
+  int64_t pieces = count / pieceColumns;
   k.forLoop(k.index(0), k.index(pieces), 1, [&](Value piece) {
     dot->decode(k.element(codes, piece, pieceBytes),
-                k.element(panel, piece, panelBytes), pairColumns);
+                k.element(panel, piece, panelBytes), pieceColumns);
   });
-  if (int64_t rest = count % pairColumns)
+  if (int64_t rest = count % pieceColumns)
     dot->decode(k.offset(codes, pieces * pieceBytes),
                 k.offset(panel, pieces * panelBytes), rest);
 }

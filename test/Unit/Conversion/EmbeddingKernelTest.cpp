@@ -24,16 +24,17 @@ struct Table {
   std::string offset; ///< or the float type
 
   int64_t groupColumns() const { return group ? group : columns; }
-  bool isE8M0() const { return offset == "mxfp4" || offset == "mxfp6"; }
+  bool isE8M0() const { return offset.substr(0, 4) == "mxfp"; }
   /// Value of a small float's code (Spec.md, 1.4).
   float elementOf(int code) const {
-    int mantissaBits = bits == 4 ? 1 : 3;
+    int mantissaBits = bits == 4 ? 1 : offset == "mxfp8" ? 2 : 3;
+    int bias = offset == "mxfp8" ? 15 : 1;
     int magnitude = code % (1 << (bits - 1));
     int exponent = magnitude >> mantissaBits;
     float fraction =
         float(magnitude % (1 << mantissaBits)) / float(1 << mantissaBits);
-    float value =
-        exponent == 0 ? fraction : std::ldexp(1 + fraction, exponent - 1);
+    float value = exponent == 0 ? std::ldexp(fraction, 1 - bias)
+                                : std::ldexp(1 + fraction, exponent - bias);
     return code >> (bits - 1) ? -value : value;
   }
   std::string name() const {
@@ -53,6 +54,16 @@ struct Table {
       return formatv("tensor<{0}x{1}xf32, #lowbit.micro<f6E2M3FN, group = 32, "
                      "scale = f8E8M0FNU>>",
                      rows, columns)
+          .str();
+    if (offset == "mxfp8")
+      return formatv("tensor<{0}x{1}xf32, #lowbit.micro<f8E5M2, group = 32, "
+                     "scale = f8E8M0FNU>>",
+                     rows, columns)
+          .str();
+    if (offset == "free")
+      return formatv("tensor<{0}x{1}xf32, #lowbit.free<group = {2}, scale = "
+                     "f16>>",
+                     rows, columns, group)
           .str();
     if (offset == "nvfp4")
       return formatv("tensor<{0}x{1}xf32, #lowbit.micro<f4E2M1FN, group = 16, "
@@ -109,7 +120,8 @@ static Packed packIntegers(const Table &t) {
   float factor = t.e4m3 ? 0.37f : 1.0f;
   int64_t groups = (t.columns + t.groupColumns() - 1) / t.groupColumns();
   int64_t scaleBytes = t.e4m3 || t.isE8M0() ? 16 : 32;
-  int64_t zeroBytes = t.offset == "stored" ? 2 * t.bits : 0;
+  int zeroBits = t.bits == 1 ? 8 : t.bits;
+  int64_t zeroBytes = t.offset == "stored" ? 2 * zeroBits : 0;
   Packed packed;
   packed.values.resize(t.rows * t.columns);
   for (int64_t tile = 0; tile < (t.rows + 15) / 16; ++tile) {
@@ -119,9 +131,15 @@ static Packed packIntegers(const Table &t) {
       int64_t count = std::min(t.groupColumns(), t.columns - first);
       int64_t blocks =
           (count + blockColumnsOf(t.bits) - 1) / blockColumnsOf(t.bits);
-      std::vector<uint8_t> part(blocks * blockBytesOf(t.bits) + scaleBytes +
-                                zeroBytes);
-      uint8_t *scales = part.data() + blocks * blockBytesOf(t.bits);
+      int64_t levelBytes = t.offset == "free" ? 64 : 0;
+      if (levelBytes) // whole groups behind their levels
+        blocks = t.group / blockColumnsOf(t.bits);
+      std::vector<uint8_t> part(levelBytes + blocks * blockBytesOf(t.bits) +
+                                scaleBytes + zeroBytes);
+      for (int64_t i = 0; i < levelBytes; ++i)
+        part[i] = uint8_t(random());
+      uint8_t *codes = part.data() + levelBytes;
+      uint8_t *scales = codes + blocks * blockBytesOf(t.bits);
       uint8_t *zeros = scales + scaleBytes;
       for (int64_t r = 0; r < 16 && tile * 16 + r < t.rows; ++r) {
         float s;
@@ -141,17 +159,24 @@ static Packed packIntegers(const Table &t) {
         int range = 1 << t.bits;
         float z = float(range / 2) - (t.offset == "half" ? 0.5f : 0.0f);
         if (zeroBytes) {
-          int zero = int(random() % range);
-          for (int b = 0; b < t.bits; ++b)
+          int zero = int(random() % (1 << zeroBits));
+          for (int b = 0; b < zeroBits; ++b)
             if (zero >> b & 1)
-              zeros[(r * t.bits + b) / 8] |= uint8_t(1 << (r * t.bits + b) % 8);
-          z = float(zero);
+              zeros[(r * zeroBits + b) / 8] |=
+                  uint8_t(1 << (r * zeroBits + b) % 8);
+          z = float(zero) / (t.bits == 1 ? 256.0f : 1.0f);
         }
         for (int64_t k = 0; k < count; ++k) {
           int c = int(random() % range);
-          putCode(part.data(), t.bits, r, k, c);
+          if (t.offset == "mxfp8" && c % 128 >= 0x7C)
+            c -= 0x40; // no infinity, no NaN
+          putCode(codes, t.bits, r, k, c);
           float value = (float(c) - z) * s;
-          if (t.isE8M0() || t.offset == "nvfp4")
+          if (t.offset == "free")
+            value = float(int8_t(part[4 * r + c])) * s;
+          else if (t.offset == "mxfp8")
+            value = t.elementOf(c) * s;
+          else if (t.isE8M0() || t.offset == "nvfp4")
             value = (t.elementOf(c) + 0.0f) * s; // one zero
           if (t.e4m3)
             value = value * factor;
@@ -201,8 +226,12 @@ static std::vector<Table> tables() {
   for (int64_t columns : {1, 31, 32, 47, 64, 172, 257}) {
     result.push_back({37, columns, 4, 32, false, "mxfp4"});
     result.push_back({37, columns, 6, 32, false, "mxfp6"});
+    result.push_back({37, columns, 8, 32, false, "mxfp8"});
+    for (int64_t group : {32, 64, 128})
+      result.push_back({37, columns, 2, group, false, "free"});
     result.push_back({37, columns, 4, 16, true, "nvfp4"});
     result.push_back({37, columns, 1, 64, false, "half"});
+    result.push_back({37, columns, 1, 128, true, "stored"});
     for (int bits : {5, 6, 7})
       result.push_back(
           {37, columns, bits, 64, bits % 2 == 0, offsets[bits - 5]});

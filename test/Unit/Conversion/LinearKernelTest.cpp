@@ -260,8 +260,8 @@ TEST_P(IntegerLinear, EqualsNaiveLoops) {
     c.planes = planes;
     c.group = group;
     choices.complete(c);
-    if (bits == 1)
-      c.offset = 1;
+    if (bits == 1 && c.offset == 0)
+      c.offset = group == 0 ? 2 : 1;
     cases.push_back(c);
   }
   check(cases, seed);
@@ -320,14 +320,16 @@ TEST_P(TableLinear, EqualsNaiveLoops) {
     c.group = choices.pick({0, 32, 64, 128});
     bool isLevels =
         table == LinearTable::Ternary || table == LinearTable::Levels;
-    if (!isLevels) {
+    if (table == LinearTable::Free) {
+      c.group = choices.pick({32, 64, 128});
+    } else if (!isLevels) {
       c.e4m3 = table == LinearTable::Nvfp4;
       c.group = c.e4m3 ? 16 : 32;
     }
-    c.bits = table == LinearTable::Mxfp6     ? 6
-             : table == LinearTable::Mxint8  ? 8
-             : table == LinearTable::Ternary ? 2
-                                             : 4;
+    c.bits = table == LinearTable::Mxfp6 || table == LinearTable::E3M2     ? 6
+             : table == LinearTable::Ternary || table == LinearTable::Free ? 2
+             : table == LinearTable::Mxint8 || c.isTableOfFloats()         ? 8
+                                                                           : 4;
     cases.push_back(c);
   }
   check(cases, seed);
@@ -337,7 +339,9 @@ INSTANTIATE_TEST_SUITE_P(
     Formats, TableLinear,
     testing::Combine(testing::Values(LinearTable::Mxfp4, LinearTable::Nvfp4,
                                      LinearTable::Mxfp6, LinearTable::Mxint8,
-                                     LinearTable::Ternary, LinearTable::Levels),
+                                     LinearTable::Ternary, LinearTable::Levels,
+                                     LinearTable::Free, LinearTable::E3M2,
+                                     LinearTable::E4M3, LinearTable::E5M2),
                      testing::Values<int64_t>(1, 16, 32)));
 
 class FloatLinear
@@ -366,7 +370,7 @@ INSTANTIATE_TEST_SUITE_P(Types, FloatLinear,
 /// largest activations, on each side of every bound that is tracked.
 TEST(LinearKernel, HoldsTheLargestSums) {
   std::vector<LinearCase> cases;
-  for (int bits : {2, 3, 4, 5, 6, 7, 8})
+  for (int bits : {1, 2, 3, 4, 5, 6, 7, 8})
     for (int64_t group : {0, 128})
       for (int64_t bucket : {1, 32}) {
         LinearCase c;
@@ -394,6 +398,24 @@ TEST(LinearKernel, HoldsTheLargestSums) {
     cases.push_back(c);
   }
   check(cases, 5);
+}
+
+TEST(LinearKernel, LooksUpTheLevelsOfEachGroup) {
+  std::vector<LinearCase> cases;
+  for (int64_t group : {32, 64, 128})
+    for (int64_t bucket : {1, 16, 32}) {
+      LinearCase c;
+      c.table = LinearTable::Free;
+      c.bits = 2;
+      c.group = group;
+      c.bucket = bucket;
+      c.tokens = bucket == 1 ? 1 : 34;
+      c.outputs = c.yStride = 37;
+      c.inputs = 128 * 9 + 45; // three slabs, a ragged group
+      c.e4m3 = group == 64;
+      cases.push_back(c);
+    }
+  check(cases, 11);
 }
 
 TEST(LinearKernel, DecodesEveryE4M3Scale) {

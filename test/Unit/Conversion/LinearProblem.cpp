@@ -44,8 +44,29 @@ static std::vector<int> stepsOf(LinearTable table) {
   case LinearTable::Levels:
     steps.assign(std::begin(testLevels), std::end(testLevels));
     break;
+  case LinearTable::Free:
+    steps.resize(4); // each group's own
+    break;
+  default:
+    break;
   }
   return steps;
+}
+
+/// Value of a float's code: sign, exponent, mantissa; NaN and infinities apart.
+static float smallFloat(LinearTable table, int code) {
+  int bits = table == LinearTable::E3M2 ? 6 : 8;
+  int mantissaBits = table == LinearTable::E4M3 ? 3 : 2;
+  int bias = table == LinearTable::E3M2   ? 3
+             : table == LinearTable::E4M3 ? 7
+                                          : 15;
+  int magnitude = code % (1 << (bits - 1));
+  int exponent = magnitude >> mantissaBits;
+  float fraction =
+      float(magnitude % (1 << mantissaBits)) / float(1 << mantissaBits);
+  float value = exponent == 0 ? std::ldexp(fraction, 1 - bias)
+                              : std::ldexp(1 + fraction, exponent - bias);
+  return code >> (bits - 1) ? -value : value;
 }
 
 float LinearCase::unit() const {
@@ -58,7 +79,7 @@ float LinearCase::unit() const {
   case LinearTable::Mxint8:
     return 1.0f / 64;
   case LinearTable::None:
-    return offset == 1 ? 0.5f : 1.0f;
+    return offset == 1 ? 0.5f : offset == 2 && bits == 1 ? 1.0f / 256 : 1.0f;
   default:
     return 1.0f;
   }
@@ -84,9 +105,14 @@ std::string LinearCase::format() const {
       list += (list.empty() ? "" : ", ") + std::to_string(level);
     return "#lowbit.levels<[" + list + "], " + rest + ">";
   }
+  case LinearTable::Free:
+    return "#lowbit.free<" + rest + ">";
   default:
     return std::string("#lowbit.micro<") +
            (table == LinearTable::Mxfp6    ? "f6E2M3FN"
+            : table == LinearTable::E3M2   ? "f6E3M2FN"
+            : table == LinearTable::E4M3   ? "f8E4M3FN"
+            : table == LinearTable::E5M2   ? "f8E5M2"
             : table == LinearTable::Mxint8 ? "i8"
                                            : "f4E2M1FN") +
            ", " + rest + ">";
@@ -100,8 +126,12 @@ std::string LinearCase::text(const std::string &name) const {
   os << "lowbit.kernel @" << name << " family \"linear\" {type = tensor<"
      << outputs << "x" << inputs << "x" << types[int(weights)];
   if (weights == LinearWeights::Integer) {
-    os << ", " << format()
-       << ">, activation = " << (planes == 2 ? "i16" : "i8");
+    os << ", " << format() << ">, activation = "
+       << (isTableOfFloats() ? "f32"
+           : planes == 2     ? "i16"
+                             : "i8");
+    if (isTableOfFloats())
+      os << ", x_offset = " << xOffset << ", x_stride = " << xStride;
   } else if (weights == LinearWeights::Trellis) {
     os << ", #lowbit.trellis<streams = [";
     llvm::interleaveComma(streams, os);
@@ -141,6 +171,11 @@ void LinearProblem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
   int64_t columns = std::min(c.groupColumns(), c.inputs - first);
   int64_t block = columnsOfBlock(c.bits);
   int64_t blockBytes = block * 2 * c.bits;
+  bool isFree = c.table == LinearTable::Free;
+  for (int64_t r = 0; isFree && r < 16 && tile * 16 + r < c.outputs; ++r)
+    std::memcpy(at + 4 * r, &levels[((tile * 16 + r) * c.groups() + group) * 4],
+                4);
+  at += isFree ? 64 : 0;
   for (int64_t r = 0; r < 16; ++r) {
     int64_t n = tile * 16 + r;
     if (n >= c.outputs)
@@ -161,7 +196,8 @@ void LinearProblem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
       }
     }
   }
-  at += (columns + block - 1) / block * blockBytes;
+  // Free levels are followed by whole groups.
+  at += ((isFree ? c.group : columns) + block - 1) / block * blockBytes;
   int64_t scaleBytes = c.scaleBytes();
   for (int64_t r = 0; r < 16; ++r) {
     int64_t n = tile * 16 + r;
@@ -180,8 +216,8 @@ void LinearProblem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
                      : c.e4m3   ? e4m3ToFloat(bits)
                                 : f16ToFloat(bits);
     if (c.offset == 2)
-      for (int bit = 0; bit < c.bits; ++bit) {
-        int64_t place = r * c.bits + bit;
+      for (int bit = 0; bit < c.zeroBits(); ++bit) {
+        int64_t place = r * c.zeroBits() + bit;
         at[16 * scaleBytes + place / 8] |= (zeros[i] >> bit & 1) << place % 8;
       }
   }
@@ -189,19 +225,31 @@ void LinearProblem::packGroup(uint8_t *at, int64_t tile, int64_t group) {
 
 void LinearProblem::makeInteger() {
   int maxCode = (1 << c.bits) - 1;
-  if (c.table != LinearTable::None)
+  // Largest finite magnitude of the floats.
+  int largest = c.table == LinearTable::E3M2   ? 0x1F
+                : c.table == LinearTable::E4M3 ? 0x7E
+                                               : 0x7B;
+  if (c.table != LinearTable::None && !c.isTableOfFloats())
     maxCode = int(stepsOf(c.table).size()) - 1;
   codes.resize(c.outputs * c.inputs);
-  for (int &code : codes)
+  for (int &code : codes) {
     code = c.extreme ? maxCode : int(random(0, maxCode));
+    if (c.isTableOfFloats())
+      code = int(random(0, largest)) + (random(0, 1) ? 1 << (c.bits - 1) : 0);
+  }
   zeros.resize(c.outputs * c.groups());
   for (int &zero : zeros)
-    zero = c.extreme ? 0 : int(random(0, maxCode));
+    zero = c.extreme ? 0 : int(random(0, (1 << c.zeroBits()) - 1));
   groupScales.resize(c.outputs * c.groups());
   int64_t block = columnsOfBlock(c.bits);
   int64_t blockBytes = block * 2 * c.bits;
-  int64_t extra = 16 * c.scaleBytes() + (c.offset == 2 ? 2 * c.bits : 0);
+  int64_t extra = 16 * c.scaleBytes() + (c.offset == 2 ? 2 * c.zeroBits() : 0);
+  if (c.table == LinearTable::Free)
+    for (int64_t i = 0; i < c.outputs * c.groups() * 4; ++i)
+      levels.push_back(int8_t(c.extreme ? 127 : random(-128, 127)));
   auto bytes = [&](int64_t columns) {
+    if (c.table == LinearTable::Free)
+      return 64 + c.group / block * blockBytes + extra;
     return roundUp(columns, block) / block * blockBytes + extra;
   };
   int64_t groupBytes = bytes(c.groupColumns());
@@ -218,6 +266,11 @@ void LinearProblem::makeInteger() {
   if (c.e4m3) {
     factor = float(random(1, 1000)) * 1.1e-5f;
     std::memcpy(weight->data() + tiles * tileBytes, &factor, 4);
+  }
+  for (int64_t i = 0; c.isTableOfFloats() && i < c.outputs * c.inputs; ++i) {
+    int64_t group = i % c.inputs / c.groupColumns();
+    weights.push_back(smallFloat(c.table, codes[i]) *
+                      groupScales[i / c.inputs * c.groups() + group]);
   }
 }
 
@@ -382,10 +435,13 @@ float LinearProblem::dotInteger(int64_t token, int64_t n) const {
       int64_t exact[2] = {0, 0};
       for (; k < end; ++k) {
         int code = codes[n * c.inputs + k];
-        int w = !table.empty()  ? table[code]
-                : c.offset == 0 ? code - (1 << (c.bits - 1))
-                : c.offset == 1 ? 2 * code - ((1 << c.bits) - 1)
-                                : code - zeros[n * c.groups() + group];
+        int w = c.table == LinearTable::Free
+                    ? levels[(n * c.groups() + group) * 4 + code]
+                : !table.empty() ? table[code]
+                : c.offset == 0  ? code - (1 << (c.bits - 1))
+                : c.offset == 1  ? 2 * code - ((1 << c.bits) - 1)
+                                 : (c.bits == 1 ? 256 : 1) * code -
+                                       zeros[n * c.groups() + group];
         int value = q[token * c.inputs + k];
         int hi = c.planes == 2 ? (value + 128) >> 8 : value;
         exact[0] += w * hi;
@@ -449,9 +505,9 @@ std::vector<float> LinearProblem::expected() const {
   std::vector<float> result = before();
   for (int64_t m = 0; m < c.tokens; ++m)
     for (int64_t n = 0; n < c.outputs; ++n) {
-      float y = c.weights == LinearWeights::Integer   ? dotInteger(m, n)
+      float y = c.isFloat()                           ? dotFloat(m, n)
                 : c.weights == LinearWeights::Trellis ? dotTrellis(m, n)
-                                                      : dotFloat(m, n);
+                                                      : dotInteger(m, n);
       if (c.bias)
         y = y + (*bias)[n];
       if (c.residual)

@@ -16,7 +16,21 @@ namespace lowbit::test {
 enum class LinearWeights { Integer, F32, F16, BF16, Trellis };
 
 /// Codes that are no plain integers (Spec.md, 1.4 and 1.5).
-enum class LinearTable { None, Mxfp4, Nvfp4, Mxfp6, Mxint8, Ternary, Levels };
+enum class LinearTable {
+  None,
+  Mxfp4,
+  Nvfp4,
+  Mxfp6,
+  Mxint8,
+  Ternary,
+  Levels,
+  /// Four levels of each group of a row.
+  Free,
+  // Multiplied as floats.
+  E3M2,
+  E4M3,
+  E5M2
+};
 
 /// Columns of a block of codes (Spec.md, section 2).
 inline int64_t columnsOfBlock(int bits) {
@@ -48,14 +62,17 @@ struct LinearCase {
   std::string format() const;
   bool isE8M0() const {
     return table == LinearTable::Mxfp4 || table == LinearTable::Mxfp6 ||
-           table == LinearTable::Mxint8;
+           table == LinearTable::Mxint8 || isTableOfFloats();
   }
+  bool isTableOfFloats() const { return table >= LinearTable::E3M2; }
   int64_t scaleBytes() const { return e4m3 || isE8M0() ? 1 : 2; }
   /// What a step stands for.
   float unit() const;
+  /// Bits of a stored zero point.
+  int zeroBits() const { return bits == 1 ? 8 : bits; }
   bool isFloat() const {
-    return weights != LinearWeights::Integer &&
-           weights != LinearWeights::Trellis;
+    return isTableOfFloats() || (weights != LinearWeights::Integer &&
+                                 weights != LinearWeights::Trellis);
   }
   /// Rows of a tile of a trellis code.
   int64_t trellisRows() const { return 64 * streams.back(); }
@@ -103,6 +120,7 @@ private:
   LinearCase c;
   std::mt19937_64 generator;
   std::vector<int> codes, zeros; // [n][k], [n][group]
+  std::vector<int8_t> levels;    // [n][group][4]
   std::vector<float> groupScales, weights;
   std::vector<std::vector<int>> numbers;        // [stream][n][k]
   std::vector<std::vector<float>> streamScales; // [stream][n]

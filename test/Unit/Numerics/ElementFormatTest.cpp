@@ -85,6 +85,9 @@ void expectElements(const char *name, const uint32_t (&inputs)[N],
 TEST(ElementFormat, RoundsAsMlDtypes) {
   expectElements("mxfp4", golden::inputsE2M1, golden::codesE2M1, 6.0f);
   expectElements("mxfp6-e2m3", golden::inputsE2M3, golden::codesE2M3, 7.5f);
+  expectElements("mxfp6-e3m2", golden::inputsE3M2, golden::codesE3M2, 28.0f);
+  expectElements("mxfp8-e4m3", golden::inputsE4M3, golden::codesE4M3, 448.0f);
+  expectElements("mxfp8-e5m2", golden::inputsE5M2, golden::codesE5M2, 57344.0f);
 }
 
 TEST(ElementFormat, ScalesArePowersBelowTheLargest) {
@@ -136,8 +139,9 @@ TEST(ElementFormat, Nvfp4HasTwoScales) {
 }
 
 TEST(ElementFormat, EveryCodeComesBack) {
-  for (const char *name : {"mxfp4", "mxfp6-e2m3", "mxint8", "ternary-g64",
-                           "levels.m127.m3.0.1.127-g32"}) {
+  for (const char *name :
+       {"mxfp4", "mxfp6-e2m3", "mxfp6-e3m2", "mxfp8-e4m3", "mxfp8-e5m2",
+        "mxint8", "ternary-g64", "levels.m127.m3.0.1.127-g32"}) {
     FormatPtr f = format(name);
     const IntegerFormat &integers = *f->integers();
     IntegerTile tile;
@@ -145,8 +149,12 @@ TEST(ElementFormat, EveryCodeComesBack) {
     std::fill(tile.scaleBits.begin(), tile.scaleBits.end(),
               integers.scale == ScaleType::E8M0 ? 127 : 0x3C00); // 1
     for (size_t i = 0; i < tile.codes.size(); ++i)
-      tile.codes[i] =
-          static_cast<uint8_t>(i % static_cast<size_t>(integers.legalCodes()));
+      for (int code = static_cast<int>(i % 256) % integers.codes();;
+           code = (code + 1) % integers.codes())
+        if (integers.isNumber(code)) {
+          tile.codes[i] = static_cast<uint8_t>(code);
+          break;
+        }
     std::vector<uint8_t> bytes(
         static_cast<size_t>(f->places(16, 64)->tileBytes));
     packTile(tile, bytes.data());
@@ -154,9 +162,7 @@ TEST(ElementFormat, EveryCodeComesBack) {
     std::vector<float> values(16 * 64);
     ASSERT_FALSE(f->decode(bytes.data(), 16, 64, 0, {}, values.data()));
     for (size_t i = 0; i < tile.codes.size(); ++i)
-      ASSERT_EQ(values[i],
-                static_cast<float>(integers.tableStep(tile.codes[i])) *
-                    integers.unit());
+      ASSERT_EQ(values[i], integers.tableValue(tile.codes[i]));
   }
 }
 
@@ -178,7 +184,8 @@ TEST(ElementFormat, SearchIsNeverWorseAndTheSameOnEveryPath) {
   for (float &h : importance)
     h = h * h;
   for (const char *name :
-       {"mxfp4", "nvfp4", "mxfp6-e2m3", "mxint8", "ternary-g64", "ternary-row",
+       {"mxfp4", "nvfp4", "mxfp6-e2m3", "mxfp6-e3m2", "mxfp8-e4m3",
+        "mxfp8-e5m2", "mxint8", "ternary-g64", "ternary-row",
         "levels.m127.m90.m61.m40.m22.m7.0.9.24.44.70.127-g64-e4m3"}) {
     SCOPED_TRACE(name);
     FormatPtr f = format(name);
@@ -213,8 +220,9 @@ TEST(ElementFormat, FeedbackWithDiagonalMomentsIsThePlainSolver) {
   }
   FeedbackFactor factor =
       feedback::factorOf(h, activationOrder(h.view(), 1), 0.01);
-  for (const char *name : {"mxfp4", "nvfp4", "mxfp6-e2m3", "mxint8",
-                           "ternary-g64", "levels.m127.m40.0.1.127-row-e4m3"})
+  for (const char *name : {"mxfp4", "nvfp4", "mxfp6-e2m3", "mxfp6-e3m2",
+                           "mxfp8-e4m3", "mxfp8-e5m2", "mxint8", "ternary-g64",
+                           "levels.m127.m40.0.1.127-row-e4m3"})
     for (const char *scales : {"nearest", "search"}) {
       SCOPED_TRACE(name);
       FormatPtr f = format(name);
@@ -240,8 +248,9 @@ TEST(ElementFormat, FeedbackRepairsMostOfTheErrorOfCorrelatedInputs) {
       error[i] = weights[i] - error[i];
     return feedback::outputError(h, error, rows);
   };
-  for (const char *name : {"mxfp4", "nvfp4", "mxfp6-e2m3", "mxint8",
-                           "ternary-g64", "levels.m90.m20.0.30-g64"}) {
+  for (const char *name :
+       {"mxfp4", "nvfp4", "mxfp6-e2m3", "mxfp6-e3m2", "mxfp8-e4m3",
+        "mxfp8-e5m2", "mxint8", "ternary-g64", "levels.m90.m20.0.30-g64"}) {
     SCOPED_TRACE(name);
     FormatPtr f = format(name);
     Encoded plain = encode(*f, weights, rows, columns, "search");

@@ -37,7 +37,9 @@ TEST(IntegerFormat, SizesEqualTheBytesOfNaiveTiles) {
           for (int64_t group = 0; group < groups; ++group) {
             bits += std::min(width, columns - group * width) * format.bits;
             bits += hasFactor ? 8 : 16;
-            bits += format.offset == Offset::Stored ? format.bits : 0;
+            bits += format.offset != Offset::Stored ? 0
+                    : format.bits == 1              ? 8
+                                                    : format.bits;
           }
         bits += hasFactor ? 32 : 0;
         EXPECT_EQ(size->bytes, g->bytes);
@@ -62,8 +64,9 @@ TEST(IntegerFormat, GroupsFollowEachOther) {
         EXPECT_LT((place.blocks - 1) * g.blockColumns, place.columns);
         EXPECT_EQ(place.scales, place.codes + place.codesBytes);
         EXPECT_EQ(place.zeros, place.scales + 16 * format.scaleSize());
-        byte = place.zeros +
-               (format.offset == Offset::Stored ? 2 * format.bits : 0);
+        byte = place.zeros + (format.offset != Offset::Stored ? 0
+                              : format.bits == 1 ? 16
+                                                 : 2 * format.bits);
         EXPECT_EQ(place.codes + place.bytes, byte);
         if (i + 1 < g.groups) {
           EXPECT_EQ(place.bytes, g.groupBytes);
@@ -133,10 +136,10 @@ TEST(IntegerFormat, EachConstraintIsNamed) {
 /// A name is understood, and is the format's own.
 TEST(FormatNames, AreThoseOfTheFormats) {
   for (const char *name :
-       {"int1-row-half", "int2-g64-e4m3-stored", "int4-g16", "int5-g32",
-        "int6-g128-half", "int7-row", "int8-g64", "mxfp4", "nvfp4",
-        "mxfp6-e2m3", "mxint8", "ternary-g64", "ternary-row-e4m3",
-        "levels.m127.m80.0.1.127-g32"}) {
+       {"int1-row-half", "int1-g128-stored", "int2-g64-e4m3-stored", "int4-g16",
+        "int5-g32", "int6-g128-half", "int7-row", "int8-g64", "mxfp4", "nvfp4",
+        "mxfp6-e2m3", "mxfp6-e3m2", "mxfp8-e4m3", "mxfp8-e5m2", "mxint8",
+        "ternary-g64", "ternary-row-e4m3", "levels.m127.m80.0.1.127-g32"}) {
     std::string why;
     FormatPtr format = findFormat(name, why);
     ASSERT_TRUE(format) << name << " " << why;
@@ -147,9 +150,9 @@ TEST(FormatNames, AreThoseOfTheFormats) {
 
 TEST(FormatNames, SayWhatIsWrong) {
   for (auto [name, reason] : {std::pair{"int9-g64", "bits must be 1 to 8"},
-                              {"int1-g64", "bits 1 goes with offset half only"},
+                              {"int1-g64", "bits 1 goes with offset half"},
                               {"int3-g16-half", "group 16 goes with bits"},
-                              {"mxfp6-e3m2", "mxfp6-e2m3"},
+                              {"mxfp8-e2m5", "mxfp8-e4m3 or mxfp8-e5m2"},
                               {"mxfp4-g64", "is not known"},
                               {"levels.0.0-g64", "levels must ascend"},
                               {"levels.1.2-g64", "0 must be one of the levels"},

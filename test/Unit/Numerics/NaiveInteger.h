@@ -41,6 +41,8 @@ inline std::vector<IntegerFormat> allFormats() {
   }
   formats.push_back({1, 64, ScaleType::F16, Offset::Half});
   formats.push_back({1, 0, ScaleType::E4M3, Offset::Half});
+  formats.push_back({1, 128, ScaleType::F16, Offset::Stored});
+  formats.push_back({1, 0, ScaleType::E4M3, Offset::Stored});
   formats.push_back({4, 16, ScaleType::E4M3, Offset::Integer});
   return formats;
 }
@@ -123,9 +125,17 @@ inline float clamp(float x, float low, float high) {
   return x < low ? low : x > high ? high : x;
 }
 
+/// Stored zero points: how many there are, and what one counts.
+inline int zeroCount(const IntegerFormat &f) {
+  return f.bits == 1 ? 256 : f.codes();
+}
+inline float zeroUnit(const IntegerFormat &f) {
+  return f.bits == 1 ? 1.0f / 256 : 1.0f;
+}
+
 inline int storedZero(const IntegerFormat &f, Range range, float scale) {
-  return static_cast<int>(
-      clamp(std::rint(-range.minimum / scale), 0, f.codes() - 1));
+  return static_cast<int>(clamp(std::rint(-range.minimum / scale / zeroUnit(f)),
+                                0, zeroCount(f) - 1));
 }
 
 /// c for one weight; `lowest` is the smallest code in use.
@@ -135,7 +145,7 @@ inline int code(const IntegerFormat &f, float w, float step, int zero,
   if (f.offset == Offset::Half)
     return static_cast<int>(
         clamp(std::rint(w / step - 0.5f) + half, lowest, last));
-  float z = f.offset == Offset::Integer ? half : zero;
+  float z = f.offset == Offset::Integer ? half : zero * zeroUnit(f);
   return static_cast<int>(clamp(std::rint(w / step + z), lowest, last));
 }
 
@@ -155,7 +165,9 @@ inline Group solveNearest(const IntegerFormat &f, const float *w, int64_t count,
     group.zero = storedZero(f, range, s);
   group.scaleBits = storeScale(f.scale, s / factor);
   float step = loadScale(f.scale, group.scaleBits) * factor;
-  int nothing = f.offset == Offset::Stored ? group.zero : half;
+  int nothing = f.offset == Offset::Stored
+                    ? static_cast<int>(std::rint(group.zero * zeroUnit(f)))
+                    : half;
   for (int64_t k = 0; k < count; ++k)
     group.codes.push_back(step == 0
                               ? nothing
@@ -169,7 +181,7 @@ inline double level(const IntegerFormat &f, int code, int zero) {
   double half = std::ldexp(1.0, f.bits - 1);
   return code - (f.offset == Offset::Integer ? half
                  : f.offset == Offset::Half  ? half - 0.5
-                                             : zero);
+                                             : zero * double(zeroUnit(f)));
 }
 
 /// Σ h (w − F s (c − z))² over one row of a tile, in f64.
@@ -204,7 +216,7 @@ inline IntegerTile randomTile(const IntegerFormat &f, int64_t rows,
     tile.scales[at] = loadScale(f.scale, tile.scaleBits[at]);
     if (f.offset == Offset::Stored)
       tile.zeros[at] =
-          static_cast<uint8_t>(random() % static_cast<unsigned>(f.codes()));
+          static_cast<uint8_t>(random() % static_cast<unsigned>(zeroCount(f)));
   }
   return tile;
 }
@@ -256,11 +268,12 @@ inline std::vector<uint8_t> pack(const IntegerTile &tile) {
     if (f.offset != Offset::Stored)
       continue;
     size_t base = bytes.size();
-    bytes.resize(base + static_cast<size_t>(2 * f.bits), 0);
+    int zeroBits = f.bits == 1 ? 8 : f.bits;
+    bytes.resize(base + static_cast<size_t>(2 * zeroBits), 0);
     for (int row = 0; row < 16; ++row)
-      for (int bit = 0; bit < f.bits; ++bit) {
+      for (int bit = 0; bit < zeroBits; ++bit) {
         int zero = tile.zeros[static_cast<size_t>(row * tile.groups + group)];
-        int at = row * f.bits + bit;
+        int at = row * zeroBits + bit;
         bytes[base + static_cast<size_t>(at / 8)] |=
             static_cast<uint8_t>((zero >> bit & 1) << (at % 8));
       }

@@ -13,10 +13,10 @@ import numpy as np
 
 def inputs(dtype, codes):
     values = np.arange(codes, dtype=np.uint8).view(dtype).astype(np.float32)
-    values = np.unique(np.abs(values))
+    values = np.unique(np.abs(values[np.isfinite(values)]))
     middles = ((values[1:] + values[:-1]) / 2).astype(np.float32)
-    points = np.concatenate([values, middles, np.nextafter(middles, np.float32(9)),
-                             np.nextafter(middles, np.float32(-9)),
+    points = np.concatenate([values, middles, np.nextafter(middles, np.float32(1e6)),
+                             np.nextafter(middles, np.float32(-1e6)),
                              np.random.default_rng(1).uniform(0, values[-1], 60)])
     points = points.astype(np.float32)
     return np.concatenate([points, -points])
@@ -33,7 +33,10 @@ def main():
            "#define LOWBIT_TEST_UNIT_NUMERICS_MICROSCALINGGOLDEN_H\n\n",
            "#include <cstdint>\n\n", "namespace lowbit::golden {\n\n"]
     for name, dtype, codes in (("E2M1", ml_dtypes.float4_e2m1fn, 16),
-                               ("E2M3", ml_dtypes.float6_e2m3fn, 64)):
+                               ("E2M3", ml_dtypes.float6_e2m3fn, 64),
+                               ("E3M2", ml_dtypes.float6_e3m2fn, 64),
+                               ("E4M3", ml_dtypes.float8_e4m3fn, 256),
+                               ("E5M2", ml_dtypes.float8_e5m2, 256)):
         x = inputs(dtype, codes)
         code = x.astype(dtype).view(np.uint8)
         out.append(f"/// f32 bits, and the codes that ml_dtypes rounds them to.\n")
