@@ -298,7 +298,8 @@ TEST(BinaryFit, TakesTheMean) {
       double levels[2];
       best += fitLevels(w.data() + g * 128, h.data(), 128, 2, levels);
     }
-    EXPECT_LE(e.sums.error, best * 1.001);
+    // Zero lies between the levels, which costs where the mean is large.
+    EXPECT_LE(e.sums.error, best * (std::fabs(mean) < 0.03f ? 1.001 : 1.02));
     EXPECT_LT(e.sums.error, plain);
     EXPECT_NEAR(e.sums.energy,
                 double(rows * columns) * (0.0025 + double(mean) * double(mean)),
