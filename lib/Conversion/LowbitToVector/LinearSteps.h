@@ -32,6 +32,8 @@ public:
   Value toFloat(const Sums &exact, Value sums, Value zeros);
   /// The same from {Σ step·q}, or from {hi, lo} of it.
   Value toFloat(const Sums &exact);
+  /// The scale of the activations of `token` at `column` (i64), in every lane.
+  Value groupScale(Value token, Value column);
   /// y of one token and one tile from the total: scales, bias, residual, store
   /// of the rows that exist. `rowScales` is null for groups; both factors are
   /// null for float weights.
