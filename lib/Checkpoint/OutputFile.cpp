@@ -69,7 +69,7 @@ std::pair<std::string, std::string> splitPath(const std::string &path) {
 
 /// Whether the output may be made where it is asked for.
 Status checkOutput(int directory, const std::string &name,
-                   const std::string &path, bool replace) {
+                   const std::string &path, const OutputOptions &options) {
   struct stat facts;
   if (fstatat(directory, name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) != 0)
     return errno == ENOENT ? Status()
@@ -77,8 +77,11 @@ Status checkOutput(int directory, const std::string &name,
   if (!S_ISREG(facts.st_mode))
     return refuse(path, "exists and is not a regular file, so it is not "
                         "replaced");
-  if (!replace)
-    return refuse(path, "exists; say that it may be replaced");
+  if (!options.replace)
+    return refuse(path,
+                  options.replaceFlag.empty()
+                      ? "exists"
+                      : "exists; " + options.replaceFlag + " replaces it");
   return {};
 }
 
@@ -161,8 +164,7 @@ Result<OutputFile> OutputFile::open(const std::string &path,
   }));
   if (!out.directory)
     return outputError(folder, "cannot open the output's folder", errno);
-  if (Status status =
-          checkOutput(out.directory.get(), name, path, options.replace))
+  if (Status status = checkOutput(out.directory.get(), name, path, options))
     return std::move(*status);
   if (Status status = out.lockPartial(options.resume))
     return std::move(*status);
@@ -286,7 +288,7 @@ Status OutputFile::publish() {
   int failed;
   if (options.replace) {
     if (Status status =
-            checkOutput(directoryNumber, baseName, outputPath, true))
+            checkOutput(directoryNumber, baseName, outputPath, options))
       return status;
     failed = renameat(directoryNumber, name.c_str(), directoryNumber,
                       baseName.c_str());

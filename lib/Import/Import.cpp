@@ -53,7 +53,6 @@ private:
   Value rotary(Value x);
   Value attention(Value x, const Sublayer &sublayer, size_t layer);
   Value feedForward(Value x, const Sublayer &sublayer, size_t layer);
-  void setFacts(ModuleOp module);
 
   OpBuilder builder;
   const ModelFolder &folder;
@@ -176,7 +175,8 @@ Value ModelBuilder::feedForward(Value x, const Sublayer &sublayer,
 
 OwningOpRef<ModuleOp> ModelBuilder::build(const Architecture &architecture) {
   OwningOpRef<ModuleOp> module = ModuleOp::create(location);
-  setFacts(*module);
+  module->getOperation()->setAttr(
+      modelAttr, makeModelFacts(*module->getContext(), config));
   builder.setInsertionPointToEnd(module->getBody());
   Type i32 = builder.getI32Type();
   auto indices = RankedTensorType::get({ShapedType::kDynamic}, i32);
@@ -213,7 +213,9 @@ OwningOpRef<ModuleOp> ModelBuilder::build(const Architecture &architecture) {
   return module;
 }
 
-void ModelBuilder::setFacts(ModuleOp module) {
+DictionaryAttr lowbit::makeModelFacts(MLIRContext &context,
+                                      const ModelConfig &config) {
+  Builder builder(&context);
   SmallVector<NamedAttribute> facts;
   auto add = [&](StringRef name, uint64_t value) {
     facts.push_back(builder.getNamedAttr(
@@ -230,7 +232,7 @@ void ModelBuilder::setFacts(ModuleOp module) {
     add("bos", *config.bos);
   SmallVector<int64_t> eos(config.eos.begin(), config.eos.end());
   facts.push_back(builder.getNamedAttr("eos", builder.getI64ArrayAttr(eos)));
-  module->setAttr("lowbit.model", builder.getDictionaryAttr(facts));
+  return builder.getDictionaryAttr(facts);
 }
 
 //===----------------------------------------------------------------------===//

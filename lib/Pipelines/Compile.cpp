@@ -56,6 +56,14 @@ Status writeFile(const std::string &path, const std::string &text) {
   return writeFile(*file, text);
 }
 
+OutputOptions outputOptions(const CompileOptions &options) {
+  OutputOptions how;
+  how.replace = options.force;
+  how.replaceFlag = "--force";
+  how.resume = options.resume;
+  return how;
+}
+
 std::string number(const char *format, double value) {
   char text[64];
   std::snprintf(text, sizeof(text), format, value);
@@ -116,8 +124,10 @@ private:
   Status dump(mlir::ModuleOp module, llvm::StringRef name);
   Status writeLedger(const Materializer &materializer,
                      const std::vector<LedgerEntry> &ledger);
+  Fingerprint makeFingerprint() const;
   Fingerprint makeFingerprint(const Container &container,
                               const std::string &contents) const;
+  Status checkResume();
   bool stopped() const { return options.stop && options.stop->load(); }
 
   /// As given; `load` fills in what the input decides.
@@ -195,10 +205,8 @@ Status Compilation::checkCalibration() {
 Status Compilation::openOutput() {
   if (options.dryRun)
     return std::nullopt;
-  OutputOptions how;
-  how.replace = options.force;
-  how.resume = options.resume;
-  Result<OutputFile> file = OutputFile::open(options.output, how);
+  Result<OutputFile> file =
+      OutputFile::open(options.output, outputOptions(options));
   if (!file)
     return file.error();
   output.emplace(std::move(*file));
@@ -357,6 +365,9 @@ Status Compilation::transform() {
 }
 
 Status Compilation::prepareWeights() {
+  if (options.emit == Stage::Artifact) // What a manifest will say.
+    if (auto model = readModelFacts(*input.module, options); !model)
+      return model.error();
   progress.begin("hashing inputs", 0);
   Result<InputFiles> read = InputFiles::read(input, options);
   if (!read)
@@ -468,10 +479,7 @@ Result<std::string> Compilation::emitMaterialized() {
   if (Status status = container.finish({}))
     return *status;
   std::string path = options.output + ".safetensors";
-  OutputOptions how;
-  how.replace = options.force;
-  how.resume = options.resume;
-  Result<OutputFile> file = OutputFile::open(path, how);
+  Result<OutputFile> file = OutputFile::open(path, outputOptions(options));
   if (!file)
     return file.error();
   WeightTarget target{*file, container, 0, makeFingerprint(container, ""),
@@ -486,6 +494,7 @@ Result<std::string> Compilation::emitMaterialized() {
   for (size_t i = 0; i < container.size(); ++i)
     offsets.push_back(static_cast<int64_t>(container.offset(i)));
   replaceByBytes(*input.module, llvm::sys::path::filename(path), "", offsets);
+  (*input.module)->setAttr(inputsAttr, files->attribute(context));
   if (Status status = file->publish())
     return *status;
   if (Status status = writeLedger(*materializer, *ledger))
@@ -518,22 +527,49 @@ Result<std::string> Compilation::emitPlanned() {
   return emitText(*input.planned, options.emit);
 }
 
-Fingerprint Compilation::makeFingerprint(const Container &container,
-                                         const std::string &contents) const {
+static std::string digestOf(const std::string &text) {
+  return hex(sha256(bytesOf(text)));
+}
+
+/// What a recipe's author calls it, for a person; its passes are in the module.
+static std::string describeRecipe(mlir::ModuleOp module) {
+  auto text = module->getAttrOfType<mlir::StringAttr>(recipeAttr);
+  if (!text)
+    return "none";
+  Result<Recipe> recipe = parseRecipe(text, "recipe");
+  return recipe ? recipe->description : "unknown";
+}
+
+/// What decides the bytes and is known before code is generated.
+Fingerprint Compilation::makeFingerprint() const {
   std::string inputs;
   for (const ManifestInput &file : files->list())
     inputs += file.file + " " + file.sha256 + "\n";
-  auto digest = [](const std::string &text) {
-    return hex(sha256(bytesOf(text)));
-  };
   return {{"tool", "lowbit " LOWBIT_VERSION},
-          {"inputs", digest(inputs)},
-          {"module", digest(print(*input.module))},
+          {"recipe", describeRecipe(*input.module)},
+          {"inputs", digestOf(inputs)},
+          {"module", digestOf(print(*input.module))},
           {"profile", options.profile.empty() ? "none" : "used"},
           {"calibration", sequential ? sequential->describe() : "one-shot"},
-          {"nonfinite", options.allowNonfinite ? "allowed" : "refused"},
-          {"layout", digest(container.header())},
-          {"contents", digest(contents)}};
+          {"nonfinite", options.allowNonfinite ? "allowed" : "refused"}};
+}
+
+Fingerprint Compilation::makeFingerprint(const Container &container,
+                                         const std::string &contents) const {
+  Fingerprint fingerprint = makeFingerprint();
+  fingerprint.emplace_back("layout", digestOf(container.header()));
+  fingerprint.emplace_back("contents", digestOf(contents));
+  return fingerprint;
+}
+
+/// Refuses to take up another compilation before code is generated for it.
+Status Compilation::checkResume() {
+  if (!output || !output->resumed())
+    return std::nullopt;
+  Status status = Journal::check(options.output, makeFingerprint());
+  if (status)
+    output->keepForResume(); // Nothing of the other job is lost.
+  return status;
 }
 
 Status Compilation::writeLedger(const Materializer &materializer,
@@ -599,12 +635,15 @@ Result<std::string> Compilation::describeDryRun(const ArtifactLayout &layout,
                         int64_t(children.ru_maxrss) * 1024);
   return "output: " + std::to_string(layout.container.fileBytes()) +
          " bytes\npeak memory: " + std::to_string(memory) +
-         " bytes\nestimated time: " + number("%.1f", seconds) + " s\n" +
-         describeBits(manifest) + describeSolvers();
+         " bytes\nestimated time: " + number("%.1f", seconds) +
+         " s\nvalues of weights: not checked\n" + describeBits(manifest) +
+         describeSolvers();
 }
 
 Result<std::string> Compilation::emitArtifact() {
   if (Status status = prepareWeights())
+    return *status;
+  if (Status status = checkResume())
     return *status;
   if (Status status = planAndGenerate())
     return *status;
@@ -651,7 +690,7 @@ Result<std::string> Compilation::emitArtifact() {
 Result<std::string> Compilation::run() {
   for (auto step :
        {&Compilation::checkOptions, &Compilation::checkCalibration,
-        &Compilation::openOutput, &Compilation::load, &Compilation::transform})
+        &Compilation::load, &Compilation::transform, &Compilation::openOutput})
     if (Status status = (this->*step)())
       return *status;
   switch (options.emit) {

@@ -2,17 +2,18 @@
 
 #include "CompileInput.h"
 #include "lowbit/Checkpoint/Hash.h"
+#include "lowbit/Checkpoint/Json.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Import/Import.h"
 #include "lowbit/Transforms/Materialize.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Parser/Parser.h"
-#include "llvm/ADT/SetVector.h"
 #include "llvm/Support/FileSystem.h"
 #include "llvm/Support/Path.h"
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <tuple>
 
 using namespace lowbit;
@@ -194,10 +195,59 @@ Status InputFiles::add(Result<MappedFile> file, const std::string &name) {
   return std::nullopt;
 }
 
-Status InputFiles::addModelFiles(const std::string &path) {
-  auto folder = Folder::open(path);
+/// A module is often not in its model's folder.
+static Error needsModelFolder(const CompileInput &input,
+                              const CompileOptions &options,
+                              const std::string &missing) {
+  return badInput(options.input, "",
+                  "needs the folder of its model, --model DIR: " +
+                      quoted(input.modelFolder) + ", where the module is, " +
+                      "has no " + missing);
+}
+
+static bool isModuleWithoutFolder(const CompileInput &input,
+                                  const CompileOptions &options) {
+  return options.modelFolder.empty() && input.modelFolder != options.input;
+}
+
+/// Exit 7 where a configuration is of another model than the module.
+static Status compareFacts(const CompileInput &input, Bytes json) {
+  mlir::ModuleOp module = *input.module;
+  auto facts = module->getAttrOfType<mlir::DictionaryAttr>(modelAttr);
+  std::string path = input.modelFolder + "/config.json";
+  Result<JsonValue> parsed = parseJson(json.text(), path, configLimits);
+  if (!parsed)
+    return parsed.error();
+  Result<ModelConfig> config = readModelConfig(*parsed, path);
+  if (!config)
+    return config.error();
+  auto print = [](mlir::Attribute value) {
+    std::string text;
+    llvm::raw_string_ostream stream(text);
+    if (value)
+      value.print(stream, /*elideType=*/true);
+    return value ? text : "missing";
+  };
+  mlir::DictionaryAttr expected = makeModelFacts(*module.getContext(), *config);
+  for (mlir::DictionaryAttr side : {expected, facts})
+    for (mlir::NamedAttribute fact : side)
+      if (facts.get(fact.getName()) != expected.get(fact.getName()))
+        return Error{ExitCode::Mismatch,
+                     escaped(path) + ": " + fact.getName().str() + " is " +
+                         print(expected.get(fact.getName())) +
+                         ", the module's (" + modelAttr.str() + ") is " +
+                         print(facts.get(fact.getName())) +
+                         ": it is of another model"};
+  return std::nullopt;
+}
+
+Status InputFiles::addModelFiles(const CompileInput &input,
+                                 const CompileOptions &options) {
+  auto folder = Folder::open(input.modelFolder);
   if (!folder)
     return folder.error();
+  if (!(*folder)->has("config.json") && isModuleWithoutFolder(input, options))
+    return needsModelFolder(input, options, "config.json");
   if (!(*folder)->has("tokenizer.json") && (*folder)->has("tokenizer.model"))
     return unsupported(
         "tokenizer.model", "",
@@ -208,7 +258,7 @@ Status InputFiles::addModelFiles(const std::string &path) {
     if (Status status = add((*folder)->map(name), name))
       return status;
   }
-  return std::nullopt;
+  return compareFacts(input, files[0].bytes());
 }
 
 Result<Tokenizer> lowbit::readTokenizer(const std::string &json,
@@ -222,39 +272,94 @@ Result<Tokenizer> lowbit::readTokenizer(const std::string &json,
   return tokenizer;
 }
 
-Result<InputFiles> InputFiles::read(const CompileInput &input,
-                                    const CompileOptions &options) {
-  llvm::SetVector<mlir::StringAttr> weightFiles;
-  mlir::ModuleOp module = *input.module;
-  mlir::Builder builder(module.getContext());
-  module.walk([&](ParameterOp parameter) {
+Status InputFiles::addWeights(const CompileInput &input,
+                              const CompileOptions &options) {
+  std::set<std::string> names;
+  mlir::ModuleOp(*input.module).walk([&](ParameterOp parameter) {
     if (SourceAttr source = parameter.getSourceAttr())
-      weightFiles.insert(builder.getStringAttr(source.getFile()));
+      names.insert(source.getFile().str());
   });
-  std::vector<std::string> names;
-  for (mlir::StringAttr file : weightFiles)
-    names.push_back(file.str());
-  std::sort(names.begin(), names.end());
-
-  InputFiles result;
-  if (options.emit == Stage::Artifact || !options.profile.empty() ||
-      isSequential(options))
-    if (Status status = result.addModelFiles(input.modelFolder))
-      return *status;
   for (const std::string &name : names) {
     for (const std::string &path : input.weightFolders) {
       auto weights = Folder::open(path);
       if (!weights)
         return weights.error();
-      if (!(*weights)->has(name) && path != input.weightFolders.back())
-        continue;
-      if (Status status = result.add((*weights)->map(name), name))
+      if (!(*weights)->has(name)) {
+        if (path != input.weightFolders.back())
+          continue;
+        if (isModuleWithoutFolder(input, options))
+          return needsModelFolder(input, options, escaped(name));
+      }
+      if (Status status = add((*weights)->map(name), name))
         return *status;
       break;
     }
   }
+  return std::nullopt;
+}
+
+mlir::ArrayAttr InputFiles::attribute(mlir::MLIRContext &context) const {
+  mlir::Builder builder(&context);
+  llvm::SmallVector<mlir::Attribute> list;
+  for (const ManifestInput &file : inputs)
+    list.push_back(builder.getDictionaryAttr(
+        {builder.getNamedAttr("file", builder.getStringAttr(file.file)),
+         builder.getNamedAttr("bytes", builder.getI64IntegerAttr(file.bytes)),
+         builder.getNamedAttr("sha256", builder.getStringAttr(file.sha256))}));
+  return builder.getArrayAttr(list);
+}
+
+/// Takes what the packed weights of `module` were made from in place of the
+/// files that hold them.
+Status InputFiles::addPacked(mlir::ModuleOp module,
+                             const CompileOptions &options) {
+  auto list = module->getAttrOfType<mlir::ArrayAttr>(inputsAttr);
+  if (!list)
+    return badInput(options.input, inputsAttr.str(),
+                    "is missing: the module does not say what its weights "
+                    "were made from");
+  inputs.resize(modelFiles);
+  for (mlir::Attribute entry : list) {
+    auto fields = llvm::dyn_cast<mlir::DictionaryAttr>(entry);
+    auto file = fields ? fields.getAs<mlir::StringAttr>("file") : nullptr;
+    auto bytes = fields ? fields.getAs<mlir::IntegerAttr>("bytes") : nullptr;
+    auto digest = fields ? fields.getAs<mlir::StringAttr>("sha256") : nullptr;
+    if (!file || !bytes || !bytes.getType().isInteger(64) || !digest)
+      return badInput(options.input, inputsAttr.str(),
+                      "must list file, bytes (i64) and sha256 of each file");
+    auto known = std::find_if(inputs.begin(), inputs.begin() + modelFiles,
+                              [&](const ManifestInput &input) {
+                                return input.file == file.getValue();
+                              });
+    if (known == inputs.begin() + modelFiles)
+      inputs.push_back({file.str(), bytes.getInt(), digest.str()});
+    else if (known->sha256 != digest.getValue())
+      return Error{ExitCode::Mismatch,
+                   escaped(known->file) + ": sha256 is " + known->sha256 +
+                       ", weights of " + escaped(options.input) +
+                       " were made with " + escaped(digest.str()) +
+                       ": it is of another model"};
+  }
+  return std::nullopt;
+}
+
+Result<InputFiles> InputFiles::read(const CompileInput &input,
+                                    const CompileOptions &options) {
+  InputFiles result;
+  if (options.emit == Stage::Artifact || !options.profile.empty() ||
+      isSequential(options))
+    if (Status status = result.addModelFiles(input, options))
+      return *status;
   result.modelFiles = result.inputs.size();
-  std::vector<std::string> paths = getGivenFiles(module);
+  if (Status status = result.addWeights(input, options))
+    return *status;
+  if (input.graphStage == Stage::Materialized) {
+    if (Status status = result.addPacked(*input.module, options))
+      return *status;
+    return result;
+  }
+  result.modelFiles = result.inputs.size();
+  std::vector<std::string> paths = getGivenFiles(*input.module);
   for (const std::string &path : {options.profile, options.calibrationText})
     if (!path.empty())
       paths.push_back(path);

@@ -49,11 +49,16 @@ class InputFiles {
 public:
   /// All files with weights that the module names, files of given codes, the
   /// profile and the text of a calibration; for an artifact, and where there is
-  /// a profile or a text, also config.json and the tokenizer.
+  /// a profile or a text, also config.json and the tokenizer. Of a module whose
+  /// weights are packed: what they were made from, as the module lists it.
+  /// Exit 7 where config.json or the tokenizer is not of the module's model.
   static Result<InputFiles> read(const CompileInput &input,
                                  const CompileOptions &options);
 
   const std::vector<ManifestInput> &list() const { return inputs; }
+  /// The list as the attribute of a materialized module, and back: `read` takes
+  /// it up from there.
+  mlir::ArrayAttr attribute(mlir::MLIRContext &context) const;
   /// SHA-256 over the lines `file digest` of config.json, the tokenizer and the
   /// weights: the model that a profile says it is of.
   std::string modelDigest() const;
@@ -64,7 +69,10 @@ public:
 
 private:
   Status add(Result<MappedFile> file, const std::string &name);
-  Status addModelFiles(const std::string &path);
+  Status addModelFiles(const CompileInput &input,
+                       const CompileOptions &options);
+  Status addWeights(const CompileInput &input, const CompileOptions &options);
+  Status addPacked(mlir::ModuleOp module, const CompileOptions &options);
 
   std::vector<MappedFile> files;
   std::vector<ManifestInput> inputs;

@@ -41,7 +41,12 @@ std::vector<std::string> splitLines(const std::string &text) {
   return lines;
 }
 
-/// The fields in which a journal's fingerprint is not ours.
+bool isDigest(const std::string &text) {
+  return text.size() == 2 * sizeof(Sha256Digest);
+}
+
+/// The fields in which a journal's fingerprint is not ours; empty where there
+/// are none.
 std::string differences(const std::string &line,
                         const Fingerprint &fingerprint) {
   Result<JsonValue> json = parseJson(line, "journal", lineLimits);
@@ -53,8 +58,18 @@ std::string differences(const std::string &line,
     if (theirs && theirs->isString() && theirs->asString() == value)
       continue;
     fields += (fields.empty() ? "" : ", ") + name;
+    if (theirs && theirs->isString() && !isDigest(value))
+      fields +=
+          " (" + quoted(theirs->asString()) + ", now " + quoted(value) + ")";
   }
-  return fields.empty() ? "its fields" : fields;
+  return fields;
+}
+
+Error otherJob(const std::string &path, const std::string &fields) {
+  return {ExitCode::Mismatch,
+          escaped(path) + ": is of another compilation, different in " +
+              (fields.empty() ? "its fields" : fields) +
+              "; without --resume it is made from the start"};
 }
 
 } // namespace
@@ -88,6 +103,20 @@ Result<Journal> Journal::create(const std::string &output,
   return journal;
 }
 
+Status Journal::check(const std::string &output, const Fingerprint &known) {
+  std::string path = pathFor(output);
+  if (::access(path.c_str(), F_OK) != 0)
+    return std::nullopt;
+  Result<std::string> text = readFile(path, maxJournalBytes);
+  if (!text)
+    return text.error();
+  std::vector<std::string> lines = splitLines(*text);
+  if (lines.empty()) // Killed before it said anything.
+    return std::nullopt;
+  std::string fields = differences(lines[0], known);
+  return fields.empty() ? Status() : otherJob(path, fields);
+}
+
 Result<std::optional<Journal>> Journal::resume(const std::string &output,
                                                const Fingerprint &fingerprint) {
   std::string path = pathFor(output);
@@ -102,10 +131,7 @@ Result<std::optional<Journal>> Journal::resume(const std::string &output,
   if (journal.lines.empty()) // Killed before it said anything.
     return std::optional<Journal>();
   if (journal.lines[0] != fingerprintLine(fingerprint))
-    return Error{ExitCode::Mismatch,
-                 escaped(path) + ": is of another compilation, different in " +
-                     differences(journal.lines[0], fingerprint) +
-                     "; without --resume it is made from the start"};
+    return otherJob(path, differences(journal.lines[0], fingerprint));
   journal.lines.erase(journal.lines.begin());
   journal.file = Descriptor(retry([&] {
     return ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC | O_NOFOLLOW);

@@ -102,9 +102,12 @@ std::optional<std::string> namedRecipeText(StringRef name, bool hasMoments) {
   return std::nullopt;
 }
 
+constexpr llvm::StringLiteral quantizePasses[] = {"lowbit-quantize",
+                                                  "lowbit-set-cache"};
+
 /// Passes that belong to fixed stages or to one part of a recipe only.
 bool belongsTo(StringRef pass, StringRef part) {
-  bool quantizes = pass == "lowbit-quantize" || pass == "lowbit-set-cache";
+  bool quantizes = llvm::is_contained(quantizePasses, pass);
   bool isFixed =
       pass == "lowbit-fuse-linears" || pass == "lowbit-outline-parameters" ||
       pass == "lowbit-assign-layouts" || pass == "lowbit-verify-stage" ||
@@ -145,8 +148,34 @@ Result<std::string> optionText(const JsonField &field) {
   return "{" + list + "}";
 }
 
+/// Runs one pass on an empty module: passes check their options before they
+/// look at anything. A problem that begins with the name of an option is shown
+/// at that option.
+Status checkPass(const JsonField &options, const std::string &pass,
+                 const std::string &text, mlir::MLIRContext &context) {
+  mlir::OwningOpRef<mlir::ModuleOp> empty =
+      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
+  Status status = runPipeline(*empty, "builtin.module(" + text + ")");
+  if (!status)
+    return std::nullopt;
+  StringRef problem = status->message;
+  constexpr StringRef noOption = "no such option ";
+  if (size_t at = problem.find(noOption); at != StringRef::npos) {
+    StringRef name =
+        problem.drop_front(at + noOption.size()).take_until([](char c) {
+          return c == ';';
+        });
+    return options.get(name.trim())
+        .bad("is no option of " + pass + "; lowbit-opt --help lists those");
+  }
+  auto [first, rest] = problem.split(' ');
+  const JsonField member = options.get(first);
+  return member.value() ? member.bad(rest) : options.bad(problem);
+}
+
 /// One entry of a part, `{"lowbit-quantize": {…}}`, as a pipeline spells it.
-Result<std::string> passText(const JsonField &entry, StringRef part) {
+Result<std::string> passText(const JsonField &entry, StringRef part,
+                             mlir::MLIRContext &context) {
   Result<const JsonObject *> object = entry.object();
   if (!object)
     return object.error();
@@ -154,10 +183,11 @@ Result<std::string> passText(const JsonField &entry, StringRef part) {
     return entry.mustBe("an object with one member, the pass");
   const std::string &pass = (**object)[0].key;
   if (!mlir::PassInfo::lookup(pass) || !belongsTo(pass, part))
-    return Error{
-        ExitCode::Usage,
-        entry.bad(quoted(pass) + " is no pass of the part " + part.str())
-            .message};
+    return entry.bad(
+        quoted(pass) + " is no pass of the part " + part.str() + " (" +
+        (part == "quantize" ? llvm::join(llvm::ArrayRef(quantizePasses), ", ")
+                            : std::string("lowbit-opt --help lists them")) +
+        ")");
   JsonField options = entry.get(pass);
   Result<const JsonObject *> members = options.object();
   if (!members)
@@ -171,10 +201,14 @@ Result<std::string> passText(const JsonField &entry, StringRef part) {
       return value.error();
     text += (text.empty() ? "" : " ") + member.key + "=" + *value;
   }
-  return pass + "{" + text + "}";
+  text = pass + "{" + text + "}";
+  if (Status status = checkPass(options, pass, text, context))
+    return *status;
+  return text;
 }
 
-Result<std::string> partText(const JsonField &root, StringRef part) {
+Result<std::string> partText(const JsonField &root, StringRef part,
+                             mlir::MLIRContext &context) {
   JsonField field = root.get(part.str());
   if (field.isAbsent())
     return std::string();
@@ -183,27 +217,12 @@ Result<std::string> partText(const JsonField &root, StringRef part) {
     return entries.error();
   llvm::SmallVector<std::string> passes;
   for (size_t i = 0; i < (*entries)->size(); ++i) {
-    Result<std::string> pass = passText(field.at(i), part);
+    Result<std::string> pass = passText(field.at(i), part, context);
     if (!pass)
       return pass.error();
     passes.push_back(*pass);
   }
   return llvm::join(passes, ",");
-}
-
-/// Runs the recipe on an empty module: passes check their options before they
-/// look at anything.
-Status checkOptions(const Recipe &recipe) {
-  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
-  context.loadDialect<LowbitDialect, mlir::func::FuncDialect>();
-  mlir::OwningOpRef<mlir::ModuleOp> empty =
-      mlir::ModuleOp::create(mlir::UnknownLoc::get(&context));
-  Status status = runPipeline(
-      *empty, makePipeline(recipe, Stage::Imported, Stage::Quantized, false));
-  if (!status)
-    return std::nullopt;
-  return Error{ExitCode::Usage,
-               "recipe " + recipe.name + ": " + status->message};
 }
 
 } // namespace
@@ -234,17 +253,19 @@ Result<Recipe> lowbit::parseRecipe(StringRef text, const std::string &name) {
       return text.error();
   Recipe recipe;
   recipe.name = name;
+  if (const JsonValue *description = json->find("description"))
+    recipe.description = description->asString();
+  mlir::MLIRContext context(mlir::MLIRContext::Threading::DISABLED);
+  context.loadDialect<LowbitDialect, mlir::func::FuncDialect>();
   recipe.text = writeJson(*json);
-  Result<std::string> transform = partText(root, "transform");
+  Result<std::string> transform = partText(root, "transform", context);
   if (!transform)
     return transform.error();
-  Result<std::string> quantize = partText(root, "quantize");
+  Result<std::string> quantize = partText(root, "quantize", context);
   if (!quantize)
     return quantize.error();
   recipe.transform = *transform;
   recipe.quantize = *quantize;
-  if (Status status = checkOptions(recipe))
-    return *status;
   return recipe;
 }
 

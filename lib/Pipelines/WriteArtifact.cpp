@@ -4,6 +4,7 @@
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Conversion/Passes.h"
 #include "lowbit/IR/CacheFormat.h"
+#include "lowbit/Import/Import.h"
 #include "lowbit/Runtime/Digest.h"
 #include "mlir/IR/Builders.h"
 #include "llvm/Support/raw_ostream.h"
@@ -14,8 +15,6 @@
 using namespace lowbit;
 
 namespace {
-
-constexpr llvm::StringLiteral modelAttr = "lowbit.model";
 
 std::string print(mlir::Attribute attribute) {
   std::string text;
@@ -49,9 +48,9 @@ std::string makeArtifactModule(mlir::ModuleOp module, size_t parameters) {
   mlir::Builder builder(module.getContext());
   (*copy)->setAttr(stageAttr,
                    builder.getStringAttr(stageName(Stage::Materialized)));
-  // The manifest has both in fields of their own.
-  (*copy)->removeAttr(recipeAttr);
-  (*copy)->removeAttr(pipelineAttr);
+  // The manifest has these in fields of their own.
+  for (llvm::StringRef attribute : {recipeAttr, pipelineAttr, inputsAttr})
+    (*copy)->removeAttr(attribute);
   return print(*copy);
 }
 
@@ -105,12 +104,17 @@ Result<ManifestModel> lowbit::readModelFacts(mlir::ModuleOp module,
                     "is missing: the module does not say what model it is");
   Status problem;
   auto integer = [&](const char *key) -> int64_t {
-    if (auto value = facts.getAs<mlir::IntegerAttr>(key))
+    auto value = facts.getAs<mlir::IntegerAttr>(key);
+    bool isInteger = value && value.getType().isInteger(64);
+    if (isInteger && value.getInt() >= 1)
       return value.getInt();
     if (!problem)
-      problem = badInput(options.input, modelAttr.str() + "." + key,
-                         "is missing, must be an integer");
-    return 0;
+      problem = badInput(
+          options.input, modelAttr.str() + "." + key,
+          isInteger
+              ? "is " + std::to_string(value.getInt()) + ", must be at least 1"
+              : std::string("is missing, must be an integer (i64)"));
+    return 1;
   };
   ManifestModel model;
   model.hidden = integer("hidden");
@@ -120,6 +124,11 @@ Result<ManifestModel> lowbit::readModelFacts(mlir::ModuleOp module,
   model.headDim = integer("head_dim");
   model.vocabulary = integer("vocabulary");
   model.context = integer("context");
+  if (!problem && model.heads % model.kvHeads != 0)
+    problem = badInput(options.input, modelAttr.str() + ".heads",
+                       "is " + std::to_string(model.heads) +
+                           ", must be a multiple of kv_heads, " +
+                           std::to_string(model.kvHeads));
   if (problem)
     return *problem;
   if (options.context > model.context)

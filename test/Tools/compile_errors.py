@@ -19,22 +19,29 @@ RECIPES = [
     ("[]", 3, ["is an array", "an object"]),
     ('{"quantize": [}', 3, ["recipe.json"]),
     ({"passes": []}, 3, ['"passes" is not known', "transform"]),
-    ({"quantize": [{"lowbit-fuse-linears": {}}]}, 2, ["lowbit-fuse-linears", "quantize"]),
-    ({"transform": [{"lowbit-quantize": {}}]}, 2, ["lowbit-quantize", "transform"]),
-    ({"quantize": [{"cse": {}}]}, 2, ['"cse" is no pass']),
-    ({"transform": [{"lowbit-insert-observers": {}}]}, 2, ['"lowbit-insert-observers" is no pass']),
-    ({"transform": [{"lowbit-extract-part": {}}]}, 2, ['"lowbit-extract-part" is no pass']),
-    ({"quantize": [{"lowbit-quantize": {"bits": 4}}]}, 2, ["no such option bits"]),
-    (quantize(format="int9-g64"), 2, ["int9-g64", "bits must be 1 to 8"]),
-    (quantize(format="int4-g64", activation="f32"), 2, ["activation f32", "format int4-g64"]),
-    (quantize(format="int4-g64", solver="given"), 2, ["solver given", "file"]),
-    (quantize(format="int4-g64", solver="nearest", file="c"), 2, ['file "c"', "solver nearest"]),
-    (quantize(format="int4-g64", **{"first-layer": 5, "last-layer": 1}), 2,
-     ["last-layer 1", "first-layer 5", "empty"]),
-    (quantize(format="int4-g64", roles=["lm_head"]), 2, ['"lm_head"', "head"]),
+    ({"quantize": [{"lowbit-fuse-linears": {}}]}, 3,
+     ["quantize[0]", "lowbit-fuse-linears", "lowbit-quantize, lowbit-set-cache"]),
+    ({"transform": [{"lowbit-quantize": {}}]}, 3, ["lowbit-quantize", "transform"]),
+    ({"quantize": [{"cse": {}}]}, 3, ['"cse" is no pass']),
+    ({"transform": [{"lowbit-insert-observers": {}}]}, 3, ['"lowbit-insert-observers" is no pass']),
+    ({"transform": [{"lowbit-extract-part": {}}]}, 3, ['"lowbit-extract-part" is no pass']),
+    ({"quantize": [{"lowbit-quantize": {"bits": 4}}]}, 3,
+     ["quantize[0].lowbit-quantize.bits: is no option"]),
+    (quantize(format="int9-g64"), 3,
+     ["recipe.json: quantize[0].lowbit-quantize.format", "int9-g64", "bits must be 1 to 8"]),
+    ({"quantize": [{"lowbit-set-cache": {}}, {"lowbit-quantize": {"formt": "int4-g64"}}]}, 3,
+     ["quantize[1].lowbit-quantize.formt: is no option", "--help"]),
+    (quantize(format="int4-g64", solver="best"), 3,
+     ["quantize[0].lowbit-quantize.solver", '"best" is not known']),
+    (quantize(format="int4-g64", activation="f32"), 3, ["activation: f32", "format int4-g64"]),
+    (quantize(format="int4-g64", solver="given"), 3, ["solver: given", "file"]),
+    (quantize(format="int4-g64", solver="nearest", file="c"), 3, ['file: "c"', "solver nearest"]),
+    (quantize(format="int4-g64", **{"first-layer": 5, "last-layer": 1}), 3,
+     ["last-layer: 1", "first-layer 5", "empty"]),
+    (quantize(format="int4-g64", roles=["lm_head"]), 3, ['"lm_head"', "head"]),
     (quantize(format="int4-g64", roles=[]), 3, ["roles", "list"]),
     (quantize(format="a} b"), 3, ["format"]),
-    ({"quantize": [{"lowbit-set-cache": {"type": "i3"}}]}, 2, ['"i3"', "f16, f32, i8 or i{4,2}"]),
+    ({"quantize": [{"lowbit-set-cache": {"type": "i3"}}]}, 3, ['"i3"', "f16, f32, i8 or i{4,2}"]),
 ]
 
 
@@ -78,7 +85,8 @@ def bad_options(folder, model, out):
 def bad_places(folder, model, out):
     recipe = ["--recipe", "float", "--emit=laid-out"]
     out.write_text("old")
-    refused(folder, [model, "-o", out, *recipe], 5, [str(out), "exists"])
+    refused(folder, [model, "-o", out, *recipe], 5, [str(out), "exists; --force replaces it"])
+    refused(folder, [model, "-o", out, "--recipe", "int5"], 2, ['"int5"'])
     check(out.read_text() == "old", "an output is not replaced without --force")
     run(model, "-o", out, "--force", *recipe)
     check(out.read_text().startswith("module"), "--force replaces")
@@ -108,14 +116,43 @@ def bad_modules(folder, model, out):
             ('"model.safetensors"', '"other.safetensors"', 3, ["other.safetensors"]),
             ("lowbit.embedding", "lowbit.embeding", 3, ["embeding"]),
             ("module", "module {" * 300 + "module", 3, ["256", "brackets"]),
-            ("hidden = ", "width = ", 3, ["lowbit.model.hidden"])]:
+            ("hidden = ", "width = ", 3, ["module.mlir: lowbit.model.hidden: is missing"]),
+            ("context = 256", "context = 0", 3, ["module.mlir: lowbit.model.context: is 0"]),
+            ("heads = 4 : i64, hidden", "heads = 3 : i64, hidden", 3,
+             ["lowbit.model.heads: is 3", "kv_heads"]),
+            ("layers = 2 : i64", "layers = 3 : i64", 7, ["config.json: layers is 2", "is 3"])]:
         check(old in good, old)
         module.write_text(good.replace(old, new))
         refused(folder, arguments, code, words)
     module.write_text(good)
+    refused(folder, [module, "-o", out], 3, ["module.mlir", "--model DIR", "config.json"])
+    refused(folder, [module, "-o", out, "--emit=materialized"], 3, ["module.mlir", "--model DIR"])
     # The checkpoint changed since the module was made.
     other = write_model("llama3_rope_parameters", folder / "other")
+    refused(folder, [module, "-o", out, "--model", other], 7, ["other/config.json: kv_heads is 2"])
+    (other / "config.json").write_bytes((model / "config.json").read_bytes())
     refused(folder, [module, "-o", out, "--model", other], 3, ["model.safetensors"])
+
+
+def bad_packed(folder, model, out):
+    """Modules that hold more than a graph: all of it must fit together."""
+    module = folder / "packed.mlir"
+    arguments = [module, "-o", out, "--model", model]
+    for stage, changes in [
+            ("materialized", [
+                ("lowbit.inputs = ", "lowbit.other = ", 3, ["lowbit.inputs: is missing"]),
+                ("sha256 = ", "sha1 = ", 3, ["lowbit.inputs", "sha256"])]),
+            ("planned", [
+                ("lowbit.graph = ", "lowbit.other = ", 3, ["lowbit.graph: is missing"]),
+                ("lowbit.context = 256", "lowbit.context = 257", 3,
+                 ["lowbit.context: is 257", "from 1 to 256"]),
+                ("#lowbit.int<4, ", "#lowbit.int<3, ", 3, ["packed.mlir"])])]:
+        run(model, "-o", module, f"--emit={stage}", "--recipe", "int4-g64", "--force")
+        good = module.read_text()
+        for old, new, code, words in changes:
+            check(old in good, old)
+            module.write_text(good.replace(old, new, 1))
+            refused(folder, arguments, code, words)
 
 
 def bad_weights(folder, out):
@@ -214,6 +251,7 @@ if __name__ == "__main__":
     bad_options(root, base, output)
     bad_places(root, base, output)
     bad_modules(root, base, output)
+    bad_packed(root, base, output)
     bad_weights(root, output)
     bad_scales(root, output)
     bad_tokenizers(root, output)

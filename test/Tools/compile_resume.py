@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 
-from tool_case import big_model, check, digest, fresh, left_behind, run, start
+from tool_case import big_model, check, digest, fresh, left_behind, run, start, write_model
 
 
 ARGUMENTS = ["--recipe", "int2-g64", "--emit=materialized"]
@@ -60,7 +60,8 @@ def stopped_and_resumed(model, folder):
         # Another job does not take up the partial, and does not harm it.
         _, error = run(model, "-o", out, "--resume", "--recipe", "int4-g64",
                        "--emit=materialized", expect=7)
-        check("different in module" in error, error)
+        check('different in recipe ("int2-g64' in error and 'now "int4-g64' in error, error)
+        check(", module" in error and "inputs" not in error, error)
         _, log = run(model, "-o", out, "--resume", *ARGUMENTS)
         resumed += "resumed:" in log
         check(digest(folder / WEIGHTS) == digest(folder / "whole.mlir.safetensors"), "bytes")
@@ -69,6 +70,22 @@ def stopped_and_resumed(model, folder):
         if resumed == 2:
             return
     raise SystemExit("failed: never stopped in the middle")
+
+
+def other_job_is_refused_early(folder):
+    """Before code is generated, and what the other job left stays."""
+    model = write_model("llama1", folder / "small")
+    partial, journal = folder / ".a.lowbit.partial", folder / ".a.lowbit.journal"
+    partial.write_bytes(b"x")
+    partial.chmod(0o600)
+    journal.write_text('{"tool":"lowbit 0.0.0"}\n')
+    _, error = run(model, "-o", folder / "a.lowbit", "--recipe", "int4-g64", "--resume",
+                   "--log-jsonl", expect=7)
+    check('tool ("lowbit 0.0.0", now' in error, error)
+    check("generating code" not in error, error)
+    check(partial.exists() and journal.exists(), "the other job's files are gone")
+    partial.unlink()
+    journal.unlink()
 
 
 def damaged_partial(model, folder):
@@ -152,6 +169,7 @@ if __name__ == "__main__":
     work.mkdir()
     killed_at_random(big, work)
     stopped_and_resumed(big, work)
+    other_job_is_refused_early(work)
     damaged_partial(big, work)
     no_room(big, work)
     full_disk(big, work)

@@ -33,6 +33,13 @@ def same_bytes_on_every_way(folder):
             "--model", model, "--force")
         check(digest(folder / "next.mlir") == digest(folder / f"{after}.mlir"),
               f"{after} from {before}")
+    # Packed weights are another way on; what they were made from travels along.
+    module = folder / "materialized.mlir"
+    run(model, "-o", module, "--emit=materialized", *recipe)
+    run(module, "-o", folder / "packed.mlir", "--emit=planned", "--model", model)
+    for path in (module, folder / "packed.mlir"):
+        run(path, "-o", folder / "packed.lowbit", "--model", model, "--force")
+        check(digest(folder / "packed.lowbit") == expected, f"an artifact from {path.name}")
 
 
 def context_travels(folder):
@@ -64,6 +71,7 @@ def dry_run_is_exact(folder):
         check(size == out.stat().st_size, f"dry run says {size}, file has {out.stat().st_size}")
         check(re.search(r"peak memory: \d+ bytes", text), "memory")
         check(re.search(r"estimated time: [\d.]+ s", text), "time")
+        check("values of weights: not checked" in text, "what a dry run does not see")
         before = left_behind(folder)
 
 

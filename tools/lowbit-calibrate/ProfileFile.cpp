@@ -12,6 +12,7 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;
 Result<ProfileFile> ProfileFile::open(const std::string &path, bool replace) {
   OutputOptions how;
   how.replace = replace;
+  how.replaceFlag = "--force";
   Result<OutputFile> file = OutputFile::open(path, how);
   if (!file)
     return file.error();

@@ -74,7 +74,8 @@ struct Flags {
   cl::opt<bool> dryRun{
       "dry-run",
       cl::desc("Print exact output size, peak memory and estimated time; "
-               "write nothing"),
+               "write nothing. Code is generated, since its size counts; "
+               "values of weights are not checked"),
       cl::cat(category)};
   cl::opt<bool> force{"force", cl::desc("Replace an output that exists"),
                       cl::cat(category)};

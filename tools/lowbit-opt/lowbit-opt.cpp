@@ -76,6 +76,10 @@ int main(int argc, char **argv) {
       if (failed(passes))
         return mlir::failure();
       static_cast<mlir::OpPassManager &>(manager) = std::move(*passes);
+      if (config.shouldDumpPassPipeline()) {
+        manager.dump();
+        llvm::errs() << "\n";
+      }
       return mlir::success();
     });
   }

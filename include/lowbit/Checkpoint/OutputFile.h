@@ -29,6 +29,8 @@ namespace lowbit {
 struct OutputOptions {
   /// An output that exists is replaced; else it is refused (exit 5).
   bool replace = false;
+  /// How a user says so (`--force`), for the message.
+  std::string replaceFlag;
   /// Take up a partial that an earlier run left; else it is removed.
   bool resume = false;
   /// Permissions of the published file, less the umask.

@@ -31,6 +31,13 @@
 
 namespace lowbit {
 
+/// The module attribute with the model's facts.
+constexpr llvm::StringLiteral modelAttr = "lowbit.model";
+
+/// Its value for a model.
+mlir::DictionaryAttr makeModelFacts(mlir::MLIRContext &context,
+                                    const ModelConfig &config);
+
 /// Element type of the KV cache.
 enum class CacheType { F16, I8 };
 

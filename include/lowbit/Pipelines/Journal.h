@@ -38,9 +38,14 @@ public:
                                 const Fingerprint &fingerprint);
 
   /// Takes up the journal that is there; nothing where there is none. Exit 7
-  /// where it is of another job: the line lists the fields that differ.
+  /// where it is of another job: the line lists the fields that differ, with
+  /// their values where those are no digests.
   static Result<std::optional<Journal>> resume(const std::string &output,
                                                const Fingerprint &fingerprint);
+
+  /// Whether the journal that is there, if any, agrees with as much of its
+  /// fingerprint as is known; errors as those of `resume`.
+  static Status check(const std::string &output, const Fingerprint &known);
 
   /// The records of complete tensors, by number; `bytesOf` gives a tensor's
   /// bytes, whose digest must match.

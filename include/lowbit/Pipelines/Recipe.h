@@ -33,6 +33,8 @@ namespace lowbit {
 struct Recipe {
   /// As the user named it.
   std::string name;
+  /// What it says of itself; empty where it does not.
+  std::string description;
   /// The JSON text, canonical.
   std::string text;
   /// The passes of the two parts, `a{x=1},b`; empty where there are none.
@@ -47,9 +49,9 @@ std::vector<std::string> getRecipeNames();
 
 /// The recipe of that name, or of the file at that path. Where all second
 /// moments of inputs are to be had (`hasMoments`), names below 4 bits take the
-/// solver gptq. Errors: exit 2 for a name that is neither, exit 3 for a file
-/// that is no recipe, exit 2 for passes and options that do not exist or do not
-/// go together (the line names both and says why). Needs
+/// solver gptq. Errors: exit 2 for a name that is neither, exit 3 for what
+/// a file says: syntax, passes and options that do not exist or do not go
+/// together (the line names the place and says why). Needs
 /// registerCompilerPasses.
 Result<Recipe> readRecipe(const std::string &nameOrPath,
                           bool hasMoments = false);

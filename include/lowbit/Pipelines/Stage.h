@@ -44,6 +44,10 @@ constexpr llvm::StringLiteral stageAttr = "lowbit.stage";
 constexpr llvm::StringLiteral recipeAttr = "lowbit.recipe";
 constexpr llvm::StringLiteral pipelineAttr = "lowbit.pipeline";
 
+/// On a materialized module: `file`, `bytes` and `sha256` of what its weights
+/// were made from, as the manifest lists them.
+constexpr llvm::StringLiteral inputsAttr = "lowbit.inputs";
+
 /// On a planned or lowered module: the text of the module before its graph was
 /// turned into kernels, which the artifact holds for the reference engine, and
 /// the most positions of a sequence that it was planned for.

@@ -88,9 +88,25 @@ TEST(Journal, OfAnotherJobIsRefusedByField) {
   auto resumed = Journal::resume(output, {{"tool", "1"}, {"module", "xyz"}});
   ASSERT_FALSE(bool(resumed));
   EXPECT_EQ(resumed.error().code, ExitCode::Mismatch);
-  EXPECT_NE(resumed.error().message.find("different in module;"),
+  EXPECT_NE(resumed.error().message.find(
+                "different in module (\"abc\", now \"xyz\");"),
             std::string::npos)
       << resumed.error().message;
+}
+
+TEST(Journal, IsCheckedBeforeAllIsKnown) {
+  std::string output = outputPath("check");
+  EXPECT_FALSE(Journal::check(output, {{"tool", "2"}}));
+  ASSERT_TRUE(bool(Journal::create(output, fingerprint)));
+  EXPECT_FALSE(Journal::check(output, {{"tool", "1"}}));
+  Status refused = Journal::check(output, {{"tool", "2"}});
+  ASSERT_TRUE(bool(refused));
+  EXPECT_EQ(refused->code, ExitCode::Mismatch);
+  EXPECT_NE(refused->message.find("different in tool (\"1\", now \"2\");"),
+            std::string::npos)
+      << refused->message;
+  // What is left is there for the job that it is of.
+  EXPECT_TRUE(bool(Journal::resume(output, fingerprint)));
 }
 
 } // namespace
