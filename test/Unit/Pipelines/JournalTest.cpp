@@ -3,6 +3,8 @@
 #include "lowbit/Pipelines/Journal.h"
 #include <gtest/gtest.h>
 
+#include <cstdio>
+
 #include <fstream>
 
 using namespace lowbit;
@@ -96,6 +98,7 @@ TEST(Journal, OfAnotherJobIsRefusedByField) {
 
 TEST(Journal, IsCheckedBeforeAllIsKnown) {
   std::string output = outputPath("check");
+  std::remove(Journal::pathFor(output).c_str()); // Of an earlier run.
   EXPECT_FALSE(Journal::check(output, {{"tool", "2"}}));
   ASSERT_TRUE(bool(Journal::create(output, fingerprint)));
   EXPECT_FALSE(Journal::check(output, {{"tool", "1"}}));
