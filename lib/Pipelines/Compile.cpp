@@ -141,8 +141,8 @@ Status Compilation::checkOptions() {
   for (const std::string &target : options.targets)
     if (getVariants(target).empty())
       return Error{ExitCode::Usage, "--targets: " + quoted(target) +
-                                        " is not known, must be x86_64 or "
-                                        "aarch64"};
+                                        " is not known, must be of " +
+                                        listTargets().str()};
   if (!options.cache.empty())
     if (Result<CacheChoice> choice = parseCacheName(options.cache); !choice)
       return Error{ExitCode::Usage, "--kv: " + choice.error().message};

@@ -39,9 +39,8 @@ lowbit::planTarget(mlir::ModuleOp module, const std::string &target,
 }
 
 Status lowbit::lowerTarget(mlir::ModuleOp module, const std::string &target) {
-  return runPipeline(
-      module, "builtin.module(convert-lowbit-to-vector{target=" + target +
-                  "},lowbit-verify-stage{stage=lowered})");
+  return runPipeline(module, "builtin.module(" + getLoweringPasses(target) +
+                                 ",lowbit-verify-stage{stage=lowered})");
 }
 
 Result<std::string> lowbit::getPlannedTarget(mlir::ModuleOp module) {
@@ -89,6 +88,7 @@ Result<std::string> lowbit::generateKernels(mlir::ModuleOp kernels,
   CodeGeneratorOptions generator;
   generator.emit.target = target;
   generator.emit.jobs = options.jobs;
+  generator.emit.ptxas = options.ptxas;
   if (!options.dump.empty())
     generator.emit.dumpDirectory = options.dump + "/kernels." + target;
   generator.program = options.program;

@@ -4,6 +4,7 @@
 #include "lowbit/Conversion/Passes.h"
 #include "lowbit/IR/Lowbit.h"
 #include "lowbit/Pipelines/VerifyNumerics.h"
+#include "lowbit/Target/TargetInfo.h"
 #include "lowbit/Transforms/Passes.h"
 #include "mlir/IR/Diagnostics.h"
 #include "mlir/Pass/PassManager.h"
@@ -98,15 +99,26 @@ Status lowbit::runPipeline(mlir::ModuleOp module, StringRef pipeline,
   return verifier ? verifier->result() : std::nullopt;
 }
 
+std::string lowbit::getLoweringPasses(const std::string &target,
+                                      const std::string &variant) {
+  llvm::ArrayRef<TargetInfo> variants = getVariants(target);
+  if (variants.empty() || !variants.front().isGpu())
+    return "convert-lowbit-to-vector{target=" + target +
+           (variant.empty() ? "" : " variant=" + variant) + "}";
+  assert(variant.empty() && "a GPU target has one variant");
+  return "convert-lowbit-to-tiles{target=" + target + "}" +
+         (variants.front().isEmulated() ? ",convert-tiles-to-host" : "");
+}
+
 bool lowbit::lowerKernelsOf(mlir::ModuleOp module, const EmitOptions &options) {
   if (module.getOps<KernelOp>().empty())
     return true; // A module of the stage lowered.
   std::string variant;
   if (auto only = module->getAttrOfType<mlir::StringAttr>(variantAttr))
-    variant = " variant=" + only.str();
+    variant = only.str();
   Status status =
-      runPipeline(module, "builtin.module(convert-lowbit-to-vector{target=" +
-                              options.target + variant + "})");
+      runPipeline(module, "builtin.module(" +
+                              getLoweringPasses(options.target, variant) + ")");
   if (status)
     llvm::errs() << status->message << "\n";
   return !status;

@@ -64,19 +64,22 @@ lowbit_error *lowbit_verify(const char *path, int32_t threads) {
     return toApi(pool.error());
   if (auto error = artifact->verifyWeights(**pool))
     return toApi(std::move(*error));
-  // What is not damaged can still be wrong: prove every plan this runner reads.
-  std::string name = std::string("plan.") + hostTarget();
-  auto text = artifact->section(name);
-  if (!text)
-    return nullptr;
-  auto plan = parsePlan(*text, artifact->path() + ": plan");
-  if (!plan)
-    return toApi(plan.error());
-  return toApi(verifyPlan(*plan, planFacts(*artifact)));
+  // What is not damaged can still be wrong: prove every plan.
+  for (const std::string &target : artifact->manifest().targets) {
+    auto text = artifact->section("plan." + target);
+    if (!text)
+      return toApi(text.error());
+    auto plan = parsePlan(*text, artifact->path() + ": plan." + target);
+    if (!plan)
+      return toApi(plan.error());
+    if (auto error = verifyPlan(*plan, planFacts(*artifact)))
+      return toApi(std::move(*error));
+  }
+  return nullptr;
 }
 
 void lowbit_model_options_init(lowbit_model_options *options) {
-  *options = {sizeof(*options), LOWBIT_WEIGHTS_AUTOMATIC, 0, -1, 0};
+  *options = {sizeof(*options), LOWBIT_WEIGHTS_AUTOMATIC, 0, -1, 0, nullptr, 0};
 }
 
 lowbit_error *lowbit_model_open(const char *path,
@@ -99,6 +102,9 @@ lowbit_error *lowbit_model_open(const char *path,
   how.weights = static_cast<WeightsMode>(options.weights);
   how.trust = options.trust != 0;
   how.threads = options.threads;
+  if (options.device)
+    how.device = options.device;
+  how.schedule = options.schedule;
   if (options.variant >= 0)
     how.variant = static_cast<Variant>(options.variant);
   auto opened = Model::open(path, how);

@@ -48,6 +48,9 @@ Status Executor::allocate(const ExecutorSources &sources, int threads) {
     if (!memory)
       return memory.error();
     scratch.push_back(std::move(*memory));
+    if (sources.emulated)
+      emulators.push_back(std::make_unique<Emulator>(
+          *sources.emulated ? *sources.emulated + i : 0));
   }
   return {};
 }
@@ -69,7 +72,8 @@ Status Executor::resolve(const ExecutorSources &sources) {
       uint8_t *const *args = addresses.data() + addresses.size();
       for (const PlanArgument &arg : step.args)
         addresses.push_back(starts[arg.buffer] + arg.offset);
-      entries.back().steps.push_back({*kernel, args, step.items, step.count});
+      entries.back().steps.push_back(
+          {*kernel, args, step.items, step.count, &step.kernel});
     }
   }
   return {};
@@ -98,9 +102,11 @@ namespace {
 /// The steps of an entry for one batch.
 template <typename Step> class BatchSteps : public StepList {
 public:
-  BatchSteps(const std::vector<Step> &steps, std::vector<Memory> &scratch,
-             int64_t rows, int64_t logitRows, int64_t pages)
-      : steps(steps), scratch(scratch), rows(rows), logitRows(logitRows),
+  BatchSteps(const std::vector<Step> &steps, std::vector<uint8_t *> scratch,
+             std::vector<std::unique_ptr<Emulator>> &emulators, int64_t rows,
+             int64_t logitRows, int64_t pages)
+      : steps(steps), scratch(std::move(scratch)), emulators(emulators),
+        failures(emulators.size()), rows(rows), logitRows(logitRows),
         pages(pages) {}
 
   size_t size() const override { return steps.size(); }
@@ -111,7 +117,21 @@ public:
   }
   void run(size_t step, Share share, int thread) override {
     steps[step].kernel(steps[step].args, countOf(step), share.begin, share.end,
-                       scratch[thread].data());
+                       scratch[thread]);
+    if (emulators.empty())
+      return;
+    Status wrong = emulators[thread]->takeFailure();
+    if (wrong && !failures[thread])
+      failures[thread] =
+          Error{wrong->code,
+                "emulated kernel " + *steps[step].name + ", " + wrong->message};
+  }
+  /// What the first thread that has a complaint says.
+  Status failure() const {
+    for (const Status &wrong : failures)
+      if (wrong)
+        return wrong;
+    return {};
   }
 
 private:
@@ -120,21 +140,28 @@ private:
   }
 
   const std::vector<Step> &steps;
-  std::vector<Memory> &scratch;
+  const std::vector<uint8_t *> scratch;
+  std::vector<std::unique_ptr<Emulator>> &emulators;
+  std::vector<Status> failures;
   const int64_t rows, logitRows, pages;
 };
 
 } // namespace
 
-void Executor::run(ThreadPool &pool, int64_t rows, int64_t logitRows,
-                   int64_t width) {
+Status Executor::run(ThreadPool &pool, int64_t rows, int64_t logitRows,
+                     int64_t width) {
+  std::vector<uint8_t *> memory;
+  for (size_t i = 0; i < scratch.size(); ++i)
+    memory.push_back(emulators.empty() ? scratch[i].data()
+                                       : emulators[i]->scratch());
   for (const ResolvedEntry &entry : entries)
     if (entry.width == width && entry.minRows <= rows &&
         rows <= entry.maxRows) {
-      BatchSteps<ResolvedStep> steps(entry.steps, scratch, rows, logitRows,
-                                     pages);
+      BatchSteps<ResolvedStep> steps(entry.steps, std::move(memory), emulators,
+                                     rows, logitRows, pages);
       pool.runSteps(steps);
-      return;
+      return steps.failure();
     }
   assert(false && "entries cover all rows of every width");
+  return {};
 }

@@ -102,6 +102,10 @@ Status LinearStep::check(const Place &place, int64_t rows) const {
 
 Result<LinearStep> LinearStep::find(const Model &model, const std::string &name,
                                     int64_t width) {
+  if (model.emulated())
+    return Error{ExitCode::Unsupported,
+                 "one linear alone runs on the device cpu only, the model was "
+                 "opened for emulated"};
   const ManifestTensor *tensor = model.manifest().find(name);
   if (!tensor)
     return noParameter(name);

@@ -19,6 +19,15 @@ const char *lowbit::hostTarget() {
 #endif
 }
 
+Result<std::string> lowbit::deviceTarget(const std::string &device) {
+  if (device == "cpu")
+    return std::string(hostTarget());
+  if (device == "emulated")
+    return device;
+  return Error{ExitCode::Usage, "device: " + quoted(device) +
+                                    " is not known, must be cpu or emulated"};
+}
+
 PlanFacts lowbit::planFacts(const Artifact &artifact) {
   PlanFacts facts;
   facts.file = artifact.path();
@@ -71,17 +80,18 @@ private:
   bool running;
 };
 
-/// The section for this machine, or exit 4 that lists the targets there are.
+/// The section of a target, or exit 4 that lists the targets there are.
 Result<std::string_view> targetSection(const Artifact &artifact,
-                                       const char *kind) {
-  auto content = artifact.section(std::string(kind) + "." + hostTarget());
+                                       const char *kind,
+                                       const std::string &target) {
+  auto content = artifact.section(std::string(kind) + "." + target);
   if (content)
     return content;
   std::string targets;
   for (const std::string &target : artifact.manifest().targets)
     targets += " " + escaped(target);
   return Error{ExitCode::Unsupported, escaped(artifact.path()) + ": no " +
-                                          kind + " for " + hostTarget() +
+                                          kind + " for " + target +
                                           "; the artifact has:" + targets};
 }
 
@@ -96,6 +106,9 @@ Status checkTrusted(const Artifact &artifact) {
 
 Result<std::shared_ptr<Model>> Model::open(const std::string &path,
                                            const ModelOptions &options) {
+  auto target = deviceTarget(options.device);
+  if (!target)
+    return target.error();
   auto artifact = Artifact::open(path);
   if (!artifact)
     return artifact.error();
@@ -105,21 +118,23 @@ Result<std::shared_ptr<Model>> Model::open(const std::string &path,
   std::shared_ptr<Model> model(new Model(std::move(*artifact)));
   const Artifact &file = model->file;
 
-  auto planText = targetSection(file, "plan");
-  auto codeBytes = targetSection(file, "code");
+  auto planText = targetSection(file, "plan", *target);
+  auto codeBytes = targetSection(file, "code", *target);
   if (!planText || !codeBytes)
     return (planText ? codeBytes : planText).error();
   auto plan = parsePlan(*planText, path + ": plan");
   if (!plan)
     return plan.error();
   model->schedule = std::move(*plan);
-  if (model->schedule.target != hostTarget())
+  if (model->schedule.target != *target)
     return Error{ExitCode::Mismatch, escaped(path) + ": plan: target is " +
                                          quoted(model->schedule.target) +
-                                         ", must be " + hostTarget()};
+                                         ", must be " + *target};
   if (auto error = verifyPlan(model->schedule, planFacts(file)))
     return *error;
 
+  if (options.device == "emulated")
+    model->schedules = options.schedule;
   model->chosen = options.variant.value_or(bestVariant());
   std::string missing = missingFeatures(model->chosen);
   if (!missing.empty())

@@ -66,7 +66,7 @@ Session::create(std::shared_ptr<const Model> model,
   auto executor = Executor::create(
       {m.plan(), m.kernels(), m.variant(),
        [&](const std::string &tensor) { return m.weight(tensor); }, pages,
-       m.artifact().path()},
+       m.artifact().path(), m.emulated()},
       session->threads->size());
   if (!executor)
     return executor.error();
@@ -187,8 +187,9 @@ Result<const float *> Session::step(const std::vector<BatchRow> &rows,
     places[2 * i + 1] = rows[i].position;
   }
   std::copy(selected.begin(), selected.end(), executor->input("select"));
-  executor->run(*threads, static_cast<int64_t>(rows.size()),
-                static_cast<int64_t>(selected.size()), width);
+  if (auto error = executor->run(*threads, static_cast<int64_t>(rows.size()),
+                                 static_cast<int64_t>(selected.size()), width))
+    return *error;
   return executor->logits();
 }
 

@@ -3,13 +3,15 @@
 // Parent and child speak through a private folder: `module.mlir` in,
 // `code.so` out, diagnostics in `log`. The command line of the child is
 //
-//   PROGRAM --lowbit-generate-code FOLDER TARGET JOBS DUMP_FOLDER
+//   PROGRAM --lowbit-generate-code FOLDER TARGET JOBS DUMP_FOLDER PTXAS
 //
 //===----------------------------------------------------------------------===//
 
 #include "lowbit/Target/CodeGenerator.h"
 #include "TemporaryFolder.h"
+#include "lowbit/Target/EmitDevice.h"
 #include "lowbit/Target/LinkObject.h"
+#include "lowbit/Target/TargetInfo.h"
 #include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/MLIRContext.h"
 #include "mlir/Parser/Parser.h"
@@ -29,7 +31,7 @@
 using namespace lowbit;
 
 static constexpr llvm::StringLiteral callFlag = "--lowbit-generate-code";
-static constexpr int callArguments = 6;
+static constexpr int callArguments = 7;
 
 bool lowbit::isCodeGeneratorCall(int argc, char **argv) {
   return argc == callArguments && argv[1] == callFlag;
@@ -52,7 +54,7 @@ static std::string writeReproducer(llvm::StringRef module,
     return "none (" + path.str().str() + ": " + error.message() + ")";
   llvm::raw_fd_ostream stream(file, /*shouldClose=*/true);
   stream << "// Copy to FOLDER/module.mlir and run: " << options.program << " "
-         << callFlag << " FOLDER/ " << options.emit.target << " 1 ''\n"
+         << callFlag << " FOLDER/ " << options.emit.target << " 1 '' ''\n"
          << module;
   stream.close();
   bool failed = stream.has_error();
@@ -98,7 +100,8 @@ Result<std::string> lowbit::generateCode(mlir::ModuleOp module,
   std::string jobs = std::to_string(options.emit.jobs);
   llvm::StringRef arguments[callArguments] = {
       options.program,     callFlag, path,
-      options.emit.target, jobs,     options.emit.dumpDirectory};
+      options.emit.target, jobs,     options.emit.dumpDirectory,
+      options.emit.ptxas};
   std::string log = folder->file("log");
   std::string message;
   bool notStarted = false;
@@ -144,6 +147,13 @@ static Result<std::string> compile(llvm::StringRef folder,
   if (!lower(*module, options))
     return Error{ExitCode::Unsupported,
                  "kernels cannot be lowered for " + options.target};
+  const TargetInfo &target = getVariants(options.target).front();
+  if (target.isGpu() && !target.isEmulated()) {
+    Result<DeviceCode> code = emitDeviceCode(*module, options);
+    if (!code)
+      return code.error();
+    return std::move(code->bytes);
+  }
   Result<std::vector<std::string>> objects = emitObjects(*module, options);
   if (!objects)
     return objects.error();
@@ -162,6 +172,7 @@ int lowbit::runCodeGenerator(int argc, char **argv,
   if (!llvm::to_integer(argv[4], options.jobs) || options.jobs < 1)
     return int(ExitCode::Usage);
   options.dumpDirectory = argv[5];
+  options.ptxas = argv[6];
 
   registerKernelDialects(registry);
   std::optional<llvm::DefaultThreadPool> pool; // outlives the context

@@ -1,62 +1,12 @@
 //===- EmitObject.cpp - From kernel functions to ELF objects ----*- C++ -*-===//
 
 #include "lowbit/Target/EmitObject.h"
-#include "LowerKernel.h"
-#include "mlir/IR/Threading.h"
-#include "llvm/ADT/SmallString.h"
+#include "BackEnd.h"
 #include "llvm/ADT/StringMap.h"
 #include "llvm/IR/Constants.h"
-#include "llvm/IR/LegacyPassManager.h"
-#include "llvm/IR/Module.h"
-#include "llvm/IR/Verifier.h"
-#include "llvm/MC/TargetRegistry.h"
-#include "llvm/Passes/PassBuilder.h"
 #include "llvm/Support/FileSystem.h"
-#include "llvm/Support/TargetSelect.h"
-#include "llvm/Support/ThreadPool.h"
-#include "llvm/Target/TargetMachine.h"
-#include "llvm/Transforms/Utils/Cloning.h"
-#include <mutex>
 
 using namespace lowbit;
-
-static void initializeBackends() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    LLVMInitializeX86TargetInfo();
-    LLVMInitializeX86Target();
-    LLVMInitializeX86TargetMC();
-    LLVMInitializeX86AsmPrinter();
-    LLVMInitializeAArch64TargetInfo();
-    LLVMInitializeAArch64Target();
-    LLVMInitializeAArch64TargetMC();
-    LLVMInitializeAArch64AsmPrinter();
-  });
-}
-
-static Error internal(const llvm::Twine &message) {
-  return {ExitCode::Internal, message.str()};
-}
-
-static Result<std::unique_ptr<llvm::TargetMachine>>
-createMachine(const TargetInfo &target) {
-  initializeBackends();
-  llvm::Triple triple(target.triple);
-  std::string message;
-  const llvm::Target *backend =
-      llvm::TargetRegistry::lookupTarget(triple, message);
-  if (!backend)
-    return internal("no back end for " + target.triple + ": " + message);
-  llvm::TargetOptions options;
-  // a·b + c stays two roundings unless the IR says llvm.fma.
-  options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
-  std::unique_ptr<llvm::TargetMachine> machine(backend->createTargetMachine(
-      triple, target.cpu, target.features, options, llvm::Reloc::PIC_,
-      llvm::CodeModel::Small, llvm::CodeGenOptLevel::Aggressive));
-  if (!machine)
-    return internal("no target machine for " + target.triple);
-  return machine;
-}
 
 /// CPU of the scheduling model and of the costs; it adds no instructions.
 static llvm::StringRef tuneCpu(const TargetInfo &target) {
@@ -65,71 +15,16 @@ static llvm::StringRef tuneCpu(const TargetInfo &target) {
   return target.hasAvx2 ? "x86-64-v3" : target.cpu;
 }
 
-/// What every kernel function carries, whatever MLIR made of it.
+/// What a kernel function of a CPU carries beside that.
 static void setAttributes(llvm::Function &function, const TargetInfo &target) {
-  function.addFnAttr("target-cpu", target.cpu);
   function.addFnAttr("tune-cpu", tuneCpu(target));
-  if (!target.features.empty())
-    function.addFnAttr("target-features", target.features);
-  function.addFnAttr("no-builtins");
-  function.addFnAttr("denormal-fp-math", "ieee,ieee");
-  function.addFnAttr("no-trapping-math", "true");
   if (target.vectorBits > 128) {
     std::string bits = std::to_string(target.vectorBits);
     function.addFnAttr("prefer-vector-width", bits);
     function.addFnAttr("min-legal-vector-width", bits);
   }
-  function.setDoesNotThrow();
-  function.addFnAttr(llvm::Attribute::NoRecurse);
   function.setVisibility(llvm::GlobalValue::HiddenVisibility);
   function.setDSOLocal(true);
-}
-
-static void optimize(llvm::Module &module, llvm::TargetMachine &machine) {
-  llvm::PipelineTuningOptions tuning;
-  tuning.LoopVectorization = false;
-  tuning.SLPVectorization = false;
-  tuning.LoopUnrolling = false;
-  tuning.LoopInterleaving = false;
-  llvm::PassBuilder passes(&machine, tuning);
-  llvm::LoopAnalysisManager loops;
-  llvm::FunctionAnalysisManager functions;
-  llvm::CGSCCAnalysisManager cgscc;
-  llvm::ModuleAnalysisManager modules;
-  passes.registerModuleAnalyses(modules);
-  passes.registerCGSCCAnalyses(cgscc);
-  passes.registerFunctionAnalyses(functions);
-  passes.registerLoopAnalyses(loops);
-  passes.crossRegisterProxies(loops, functions, cgscc, modules);
-  passes.buildPerModuleDefaultPipeline(llvm::OptimizationLevel::O3)
-      .run(module, modules);
-}
-
-static Result<std::string> generate(llvm::Module &module,
-                                    llvm::TargetMachine &machine,
-                                    llvm::CodeGenFileType type) {
-  llvm::SmallString<0> bytes;
-  llvm::raw_svector_ostream stream(bytes);
-  llvm::legacy::PassManager passes;
-  if (machine.addPassesToEmitFile(passes, stream, nullptr, type))
-    return internal("the back end cannot write " + module.getName());
-  passes.run(module);
-  return bytes.str().str();
-}
-
-static Status dumpCode(const KernelUnit &unit, const llvm::Module &module,
-                       llvm::TargetMachine &machine,
-                       const EmitOptions &options) {
-  std::string text;
-  llvm::raw_string_ostream stream(text);
-  module.print(stream, nullptr);
-  if (Status failure = writeDump(options, unit.symbol, "ll", text))
-    return failure;
-  Result<std::string> assembly = generate(*llvm::CloneModule(module), machine,
-                                          llvm::CodeGenFileType::AssemblyFile);
-  if (!assembly)
-    return assembly.error();
-  return writeDump(options, unit.symbol, "s", *assembly);
 }
 
 /// LLVM IR to an object for one unit.
@@ -140,25 +35,18 @@ static Result<std::string> compileUnit(const KernelUnit &unit,
   if (!machine)
     return machine.error();
   llvm::LLVMContext context;
-  std::unique_ptr<llvm::Module> module = translateUnit(unit, context);
+  auto module = translateFor(unit, **machine, context);
   if (!module)
-    return internal("kernel " + unit.symbol + " does not translate to LLVM IR");
-  module->setTargetTriple(llvm::Triple(unit.target->triple));
-  module->setDataLayout((*machine)->createDataLayout());
-  module->setPICLevel(llvm::PICLevel::BigPIC);
-  for (llvm::Function &function : *module)
+    return module.error();
+  (*module)->setPICLevel(llvm::PICLevel::BigPIC);
+  for (llvm::Function &function : **module)
     if (!function.isDeclaration())
       setAttributes(function, *unit.target);
-  std::string message;
-  llvm::raw_string_ostream stream(message);
-  if (llvm::verifyModule(*module, &stream))
-    return internal("kernel " + unit.symbol +
-                    " is not valid LLVM IR: " + message);
-  optimize(*module, **machine);
+  optimize(**module, **machine);
   if (!options.dumpDirectory.empty())
-    if (Status failure = dumpCode(unit, *module, **machine, options))
+    if (Status failure = dumpCode(unit, **module, **machine, options, "s"))
       return *failure;
-  return generate(*module, **machine, llvm::CodeGenFileType::ObjectFile);
+  return generate(**module, **machine, llvm::CodeGenFileType::ObjectFile);
 }
 
 /// The object that holds `lowbit_kernels` (Spec.md, 5.1).
@@ -213,18 +101,6 @@ static Result<std::string> emitTable(const KernelUnits &units,
   return generate(module, **machine, llvm::CodeGenFileType::ObjectFile);
 }
 
-static Status dumpModules(KernelUnits &units, const EmitOptions &options,
-                          llvm::StringRef suffix) {
-  for (KernelUnit &unit : units.units) {
-    std::string text;
-    llvm::raw_string_ostream stream(text);
-    unit.module.print(stream);
-    if (Status failure = writeDump(options, unit.symbol, suffix, text))
-      return failure;
-  }
-  return {};
-}
-
 Result<std::vector<std::string>>
 lowbit::emitObjects(mlir::ModuleOp module, const EmitOptions &options) {
   Result<KernelUnits> units = splitKernels(module, options);
@@ -244,29 +120,16 @@ lowbit::emitObjects(mlir::ModuleOp module, const EmitOptions &options) {
     if (Status failure = dumpModules(*units, options, "llvm.mlir"))
       return *failure;
 
-  initializeBackends();
-  size_t count = units->units.size();
-  std::vector<std::string> objects(count);
-  std::vector<Status> failures(count);
-  auto compile = [&](size_t i) {
+  std::vector<std::string> objects(units->units.size());
+  auto compile = [&](size_t i) -> Status {
     Result<std::string> object = compileUnit(units->units[i], options);
-    if (object)
-      objects[i] = std::move(*object);
-    else
-      failures[i] = object.error();
+    if (!object)
+      return object.error();
+    objects[i] = std::move(*object);
+    return {};
   };
-  if (options.jobs > 1) {
-    llvm::DefaultThreadPool pool(llvm::hardware_concurrency(options.jobs));
-    for (size_t i = 0; i < count; ++i)
-      pool.async(compile, i);
-    pool.wait();
-  } else {
-    for (size_t i = 0; i < count; ++i)
-      compile(i);
-  }
-  for (Status &failure : failures)
-    if (failure)
-      return *failure;
+  if (Status failure = compileUnits(*units, options, compile))
+    return *failure;
   Result<std::string> table =
       emitTable(*units, getVariants(options.target).front());
   if (!table)

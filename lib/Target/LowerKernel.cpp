@@ -13,6 +13,7 @@
 #include "mlir/Dialect/ControlFlow/IR/ControlFlow.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
+#include "mlir/Dialect/LLVMIR/NVVMDialect.h"
 #include "mlir/Dialect/Math/IR/Math.h"
 #include "mlir/Dialect/SCF/IR/SCF.h"
 #include "mlir/Dialect/UB/IR/UBOps.h"
@@ -20,6 +21,7 @@
 #include "mlir/Pass/PassManager.h"
 #include "mlir/Target/LLVMIR/Dialect/Builtin/BuiltinToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Dialect/LLVMIR/LLVMToLLVMIRTranslation.h"
+#include "mlir/Target/LLVMIR/Dialect/NVVM/NVVMToLLVMIRTranslation.h"
 #include "mlir/Target/LLVMIR/Export.h"
 #include "mlir/Transforms/Passes.h"
 #include "llvm/ADT/STLExtras.h"
@@ -33,11 +35,13 @@ using namespace lowbit;
 using namespace mlir;
 
 void lowbit::registerKernelDialects(DialectRegistry &registry) {
-  registry.insert<arith::ArithDialect, cf::ControlFlowDialect,
-                  func::FuncDialect, LLVM::LLVMDialect, math::MathDialect,
-                  scf::SCFDialect, ub::UBDialect, vector::VectorDialect>();
+  registry
+      .insert<arith::ArithDialect, cf::ControlFlowDialect, func::FuncDialect,
+              LLVM::LLVMDialect, math::MathDialect, NVVM::NVVMDialect,
+              scf::SCFDialect, ub::UBDialect, vector::VectorDialect>();
   registerBuiltinDialectTranslation(registry);
   registerLLVMDialectTranslation(registry);
+  registerNVVMDialectTranslation(registry);
 }
 
 static Error unsupported(func::FuncOp function, const llvm::Twine &what) {
@@ -56,12 +60,31 @@ static bool hasKernelAbi(func::FuncOp function) {
          !function.isExternal();
 }
 
+/// A block program: pointers to global memory, rows, shared memory; how many
+/// threads and how much shared memory its attributes say.
+static bool isBlockProgram(func::FuncOp function) {
+  MLIRContext *context = function.getContext();
+  ArrayRef<Type> inputs = function.getArgumentTypes();
+  return inputs.size() >= 2 && function.getNumResults() == 0 &&
+         !function.isExternal() &&
+         inputs.back() == LLVM::LLVMPointerType::get(context, 3) &&
+         inputs.drop_back().back().isInteger(64) &&
+         llvm::all_equal(inputs.drop_back(2)) &&
+         function->getAttrOfType<IntegerAttr>(blockThreadsAttr) &&
+         function->getAttrOfType<IntegerAttr>(blockSharedAttr);
+}
+
 /// Reads name and variant of a kernel function.
 static Result<KernelUnit> describe(func::FuncOp function,
                                    const EmitOptions &options) {
-  if (!hasKernelAbi(function))
+  const TargetInfo &first = getVariants(options.target).front();
+  bool isForGpu = first.isGpu() && !first.isEmulated();
+  if (!isForGpu && !hasKernelAbi(function))
     return unsupported(function,
                        "expected a body and (ptr, i64, i64, i64, ptr) -> ()");
+  if (isForGpu && !isBlockProgram(function))
+    return unsupported(function, "expected a body, (ptr<1>…, i64, ptr<3>) -> "
+                                 "() and the attributes of a block program");
   // The name is an ELF symbol and, in a dump, part of a file's name.
   for (char character : function.getSymName())
     if (!llvm::isAlnum(character) && !llvm::is_contained("_.-", character))
@@ -82,9 +105,9 @@ static Result<KernelUnit> describe(func::FuncOp function,
 Result<KernelUnits> lowbit::splitKernels(ModuleOp module,
                                          const EmitOptions &options) {
   if (getVariants(options.target).empty())
-    return Error{ExitCode::Unsupported,
-                 "target '" + options.target +
-                     "': unknown; known are x86_64 and aarch64"};
+    return Error{ExitCode::Unsupported, "target '" + options.target +
+                                            "': unknown; known are " +
+                                            listTargets().str()};
   DialectRegistry registry;
   registerKernelDialects(registry);
   module.getContext()->appendDialectRegistry(registry);
@@ -94,7 +117,12 @@ Result<KernelUnits> lowbit::splitKernels(ModuleOp module,
   KernelUnits result{ModuleOp::create(module.getLoc()), {}};
   OpBuilder builder(result.modules->getBodyRegion());
   llvm::StringSet<> entries;
+  SymbolTable symbols(module);
   for (auto function : module.getOps<func::FuncOp>()) {
+    // The function of a thread goes with its kernel.
+    if (!function->hasAttr(kernelNameAttr) &&
+        !SymbolTable::symbolKnownUseEmpty(function, module))
+      continue;
     Result<KernelUnit> unit = describe(function, options);
     if (!unit)
       return unit.error();
@@ -103,6 +131,10 @@ Result<KernelUnits> lowbit::splitKernels(ModuleOp module,
       return unsupported(function, "a second entry '" + entry + "'");
     unit->module = ModuleOp::create(builder, function.getLoc());
     unit->module.getBody()->push_back(function->clone());
+    if (auto name =
+            function->getAttrOfType<FlatSymbolRefAttr>(kernelThreadAttr))
+      if (Operation *thread = symbols.lookup(name.getValue()))
+        unit->module.getBody()->push_back(thread->clone());
     result.units.push_back(std::move(*unit));
   }
   return result;

@@ -18,7 +18,8 @@ class LowbitError(RuntimeError):
 
 class _ModelOptions(ctypes.Structure):
     _fields_ = [("size", ctypes.c_size_t), ("weights", ctypes.c_int32), ("trust", ctypes.c_int32),
-                ("variant", ctypes.c_int32), ("threads", ctypes.c_int32)]
+                ("variant", ctypes.c_int32), ("threads", ctypes.c_int32), ("device", ctypes.c_char_p),
+                ("schedule", ctypes.c_uint64)]
 
 
 class _Facts(ctypes.Structure):
@@ -125,12 +126,13 @@ def verify(path, threads=0):
 class Model:
     """An opened artifact: its tokenizer and what contexts run."""
 
-    def __init__(self, path, trust=False, variant=-1, weights="automatic"):
+    def __init__(self, path, trust=False, variant=-1, weights="automatic", device="cpu", schedule=0):
         lib = _lib()
         options = _ModelOptions()
         lib.lowbit_model_options_init(ctypes.byref(options))
         options.trust, options.variant = int(trust), variant
         options.weights = {"automatic": 0, "copy": 1, "map": 2}[weights]
+        options.device, options.schedule = device.encode(), schedule
         handle = ctypes.c_void_p()
         _check(lib.lowbit_model_open(_path(path), ctypes.byref(options), ctypes.byref(handle)))
         self._handle = handle

@@ -6,6 +6,7 @@
 #include "lowbit/Pipelines/CalibrationText.h"
 #include "lowbit/Pipelines/Compile.h"
 #include "lowbit/Target/CodeGenerator.h"
+#include "lowbit/Target/TargetInfo.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/DialectRegistry.h"
 #include "mlir/Pass/PassManager.h"
@@ -61,9 +62,12 @@ struct Flags {
   cl::opt<std::string> model{
       "model", cl::desc("Model folder of a module (default: beside it)"),
       cl::value_desc("dir"), cl::cat(category)};
-  cl::list<std::string> targets{"targets", cl::CommaSeparated,
-                                cl::desc("Targets: x86_64 (default), aarch64"),
-                                cl::cat(category)};
+  cl::list<std::string> targets{
+      "targets", cl::CommaSeparated,
+      cl::desc("Targets: x86_64 (default), aarch64; GPUs sm_80, "
+               "sm_89, sm_90a, ptx; emulated: the GPU's "
+               "kernels, to run on the CPU"),
+      cl::cat(category)};
   cl::opt<unsigned> jobs{"jobs", cl::init(0),
                          cl::desc("Threads (default: one for each CPU); the "
                                   "bytes do not depend on it"),
@@ -88,6 +92,11 @@ struct Flags {
                "two also with -g32, -g64 (default) or "
                "-head (default: the recipe's)"),
       cl::value_desc("type"), cl::cat(category)};
+  cl::opt<std::string> ptxas{
+      "ptxas",
+      cl::desc("NVIDIA's assembler (default: ptxas of PATH or of "
+               "$CUDA_HOME/bin)"),
+      cl::value_desc("file"), cl::cat(category)};
   cl::opt<std::string> profile{
       "profile",
       cl::desc("Profile of a calibration, for weighted search and "
@@ -187,6 +196,7 @@ Result<CompileOptions> readOptions(const Flags &flags, const char *argv0) {
   options.allowUnused = flags.allowUnused;
   options.allowNonfinite = flags.allowNonfinite;
   options.dump = flags.dump;
+  options.ptxas = flags.ptxas;
   options.logJsonLines = flags.logJsonLines;
   options.program = llvm::sys::fs::getMainExecutable(
       argv0, reinterpret_cast<void *>(&onStop));
@@ -212,7 +222,8 @@ int main(int argc, char **argv) {
   cl::HideUnrelatedOptions(flags.category);
   cl::SetVersionPrinter([](llvm::raw_ostream &out) {
     out << "lowbit-compile " LOWBIT_VERSION " (LLVM " LLVM_VERSION_STRING
-           "; targets x86_64, aarch64)\n";
+           "; targets "
+        << listTargets() << ")\n";
   });
   std::string problem;
   llvm::raw_string_ostream problems(problem);

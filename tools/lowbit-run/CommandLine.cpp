@@ -227,6 +227,12 @@ void declareRest(Declarations &declare, CommandLine &line) {
   declare.option("--variant", line.variant,
                  "Largest kernel variant to use: portable, avx2, avx512 "
                  "(default: the CPU's best)");
+  declare.option("--device", line.device,
+                 "cpu (default), or emulated: the GPU's plan with its threads "
+                 "made to run on the CPU, and races in shared memory found");
+  declare.integer("--schedule", line.schedule, 0, INT64_MAX,
+                  "With --device emulated: 0 (default) runs threads in order, "
+                  "another number is the seed of random schedules");
   declare.actions = Computing;
   declare
       .option("--engine", line.engine,
@@ -334,6 +340,8 @@ std::string checkTogether(const CommandLine &line, unsigned action) {
     return "--output: " + namesOf(action) + " prints text or json, not md";
   if (action == Logits && line.context > 0 && line.engine != "kernels")
     return "--ctx-size has no effect with --logits and --engine=" + line.engine;
+  if (line.schedule != 0 && line.device != "emulated")
+    return "--schedule needs --device emulated";
   return "";
 }
 

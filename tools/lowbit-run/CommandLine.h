@@ -37,6 +37,8 @@ struct CommandLine {
   // How it runs.
   int64_t threads = 0, context = 0, width = -1;
   std::string variant, weights = "automatic", engine = "kernels";
+  std::string device = "cpu";
+  int64_t schedule = 0;
   bool trust = false;
 
   // The artifact itself.

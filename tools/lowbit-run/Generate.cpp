@@ -31,6 +31,8 @@ int lowbit::run::openModel(const CommandLine &line, const std::string &path,
       return fail(2, "--variant: \"" + line.variant +
                          "\" is not portable, avx2 or avx512");
   }
+  options.device = line.device.c_str();
+  options.schedule = static_cast<uint64_t>(line.schedule);
   lowbit_model *opened = nullptr;
   if (auto *error = lowbit_model_open(path.c_str(), &options, &opened))
     return fail(error);

@@ -67,4 +67,50 @@ def ConvertLowbitToVector : Pass<"convert-lowbit-to-vector", "::mlir::ModuleOp">
   ];
 }
 
+def ConvertLowbitToTiles : Pass<"convert-lowbit-to-tiles", "::mlir::ModuleOp"> {
+  let summary = "Emit every kernel as a program of blocks of GPU threads";
+  let description = [{
+    Replaces each `lowbit.kernel` by one function that a thread of a block runs
+    (Spec.md, 5.5). Tiles, and which thread holds which part of them, are chosen
+    from the facts of the chip; the choice is left on the function.
+
+    ```mlir
+    lowbit.kernel @gate_768 family "gate" {columns = 768, …}
+    ```
+
+    becomes `func.func @gate_768.sm_90a(%gate: !llvm.ptr<1>, %up: !llvm.ptr<1>,
+    %y: !llvm.ptr<1>, %rows: i64, %shared: !llvm.ptr<3>)` with `lowbit.threads`
+    and `lowbit.shared` (bytes).
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::LLVM::LLVMDialect", "::mlir::NVVM::NVVMDialect",
+    "::mlir::math::MathDialect", "::mlir::scf::SCFDialect",
+    "::mlir::vector::VectorDialect"];
+  let options = [
+    Option<"target", "target", "std::string", /*default=*/"\"sm_90a\"",
+           "GPU target that kernels are laid out for">,
+  ];
+}
+
+def ConvertTilesToHost : Pass<"convert-tiles-to-host", "::mlir::ModuleOp"> {
+  let summary = "Make block programs run on the host, under the emulator";
+  let description = [{
+    Replaces each block program by a kernel of the ABI of Spec.md, 5.1 and the
+    function of one of its threads. Ops of the nvvm dialect become calls through
+    the emulator's table, to which the kernel's `scratch` points
+    (`lowbit/Runtime/EmulatorAbi.h`); every access to shared memory is told to
+    the emulator before it happens.
+
+    ```mlir
+    nvvm.barrier0
+    ```
+
+    becomes `llvm.call %barrier(%machine)`, with `%barrier` loaded from the table.
+  }];
+  let dependentDialects = [
+    "::mlir::arith::ArithDialect", "::mlir::func::FuncDialect",
+    "::mlir::LLVM::LLVMDialect"];
+}
+
 #endif // LOWBIT_CONVERSION_PASSES_TD

@@ -69,6 +69,8 @@ struct CompileOptions {
   bool verifyNumerics = false;
   bool allowUnused = false;
   bool allowNonfinite = false;
+  /// As in EmitOptions.
+  std::string ptxas;
   /// Where modules of each stage and the kernels' code go; empty: nowhere.
   std::string dump;
   bool logJsonLines = false;

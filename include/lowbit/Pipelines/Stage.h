@@ -66,6 +66,11 @@ std::string makePipeline(const Recipe &recipe, Stage from, Stage to,
 Status runPipeline(mlir::ModuleOp module, llvm::StringRef pipeline,
                    NumericsVerifier *verifier = nullptr);
 
+/// The passes that turn kernels of a planned module into functions of `target`;
+/// of one variant where `variant` names it.
+std::string getLoweringPasses(const std::string &target,
+                              const std::string &variant = "");
+
 /// Turns the kernels of a module into functions, in the process that generates
 /// code; a module that has none is left alone. False, with a message on stderr,
 /// where that fails. (A LowerKernels of Target/CodeGenerator.h.)

@@ -9,6 +9,7 @@
 #define LOWBIT_RUNTIME_EXECUTOR_H
 
 #include "lowbit/Checkpoint/Error.h"
+#include "lowbit/Runtime/Emulator.h"
 #include "lowbit/Runtime/KernelTable.h"
 #include "lowbit/Runtime/Memory.h"
 #include "lowbit/Runtime/Plan.h"
@@ -17,6 +18,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -35,6 +37,9 @@ struct ExecutorSources {
   int64_t pages;
   /// For messages.
   std::string file;
+  /// The seed of the emulator's schedules, for a plan of the target `emulated`;
+  /// no value for kernels of the CPU.
+  std::optional<uint64_t> emulated = std::nullopt;
 };
 
 /// Runs one plan with one set of buffers; one run at a time.
@@ -50,8 +55,9 @@ public:
   int32_t *input(const std::string &name);
 
   /// Runs the entry for `rows` rows at `width`. rows is 1 … limits.rows,
-  /// logitRows 0 … limits.logits; both are checked by the caller.
-  void run(ThreadPool &pool, int64_t rows, int64_t logitRows, int64_t width);
+  /// logitRows 0 … limits.logits; both are checked by the caller. Fails (exit
+  /// 70) only where the emulator finds a kernel at fault, whose name it gives.
+  Status run(ThreadPool &pool, int64_t rows, int64_t logitRows, int64_t width);
 
   /// The rows of logits of the last run: [logit row][vocabulary].
   const float *logits() const { return logitsData; }
@@ -67,6 +73,7 @@ private:
     uint8_t *const *args;
     Affine items;
     StepCount count;
+    const std::string *name;
   };
   struct ResolvedEntry {
     int64_t minRows, maxRows, width;
@@ -85,6 +92,8 @@ private:
   /// Start of each buffer.
   std::vector<uint8_t *> starts;
   std::vector<Memory> scratch;
+  /// Of each thread, where kernels are emulated.
+  std::vector<std::unique_ptr<Emulator>> emulators;
   /// The argument lists of all steps, one after another.
   std::vector<uint8_t *> addresses;
   std::vector<ResolvedEntry> entries;

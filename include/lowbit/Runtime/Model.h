@@ -31,10 +31,17 @@ struct ModelOptions {
   std::optional<Variant> variant;
   /// Threads that copy weights, as clampThreads takes them.
   int64_t threads = 0;
+  /// What runs the plan: `cpu`, or `emulated`, the GPU's plan on the CPU.
+  std::string device = "cpu";
+  /// Seed of the emulator's schedules; 0: threads in order.
+  uint64_t schedule = 0;
 };
 
 /// The target whose plan and code this machine runs: `x86_64` or `aarch64`.
 const char *hostTarget();
+
+/// The target whose plan and code `device` runs; exit 2 for an unknown one.
+Result<std::string> deviceTarget(const std::string &device);
 
 /// The facts that the plan of `artifact` has to agree with.
 PlanFacts planFacts(const Artifact &artifact);
@@ -53,6 +60,8 @@ public:
   const KernelTable &kernels() const { return code.kernels(); }
   Variant variant() const { return chosen; }
   const Tokenizer &tokenizer() const { return *text; }
+  /// The seed of the emulator's schedules; none on the CPU.
+  std::optional<uint64_t> emulated() const { return schedules; }
   bool weightsAreMapped() const { return weights.areMapped(); }
 
   /// The bytes of a tensor of the container, or null.
@@ -72,6 +81,7 @@ private:
   Plan schedule;
   CodeObject code;
   Variant chosen = Variant::Portable;
+  std::optional<uint64_t> schedules;
   Weights weights;
   std::optional<Tokenizer> text;
 };

@@ -90,6 +90,12 @@ typedef struct {
   int32_t variant;
   /** Threads that copy weights; 0: all CPUs. */
   int32_t threads;
+  /** What runs the plan: `cpu` (NULL is the same), or `emulated`: the GPU's
+   * plan, its threads made to run on the CPU. */
+  const char *device;
+  /** With `emulated`: 0: threads in order, else the seed of random schedules.
+   */
+  uint64_t schedule;
 } lowbit_model_options;
 
 /** Sets all defaults and `size`. */

@@ -10,7 +10,8 @@
 //       attributes {lowbit.kernel = "gate_768", lowbit.variant = 1 : i32}
 //
 // What else is in the module (the plan, parameters) is not looked at. What it
-// cannot do: functions that call others, and globals.
+// cannot do: functions that call others (but for a kernel's thread), and
+// globals.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_TARGET_EMITOBJECT_H
@@ -34,16 +35,28 @@ constexpr llvm::StringLiteral kernelNameAttr = "lowbit.kernel";
 /// i32 attribute of a kernel function: TargetInfo::variant.
 constexpr llvm::StringLiteral kernelVariantAttr = "lowbit.variant";
 
+/// Symbol attribute of a kernel function of the target `emulated`: the function
+/// that runs one thread, which is compiled with it.
+constexpr llvm::StringLiteral kernelThreadAttr = "lowbit.thread";
+/// i32 attributes of a block program: threads of a block, bytes of its shared
+/// memory.
+constexpr llvm::StringLiteral blockThreadsAttr = "lowbit.threads";
+constexpr llvm::StringLiteral blockSharedAttr = "lowbit.shared";
+
 /// How code is generated.
 struct EmitOptions {
-  /// `x86_64` or `aarch64`; says which variants there are.
+  /// A target of TargetInfo.h; says which variants there are.
   std::string target = "x86_64";
   /// Kernels that are compiled at once, ≥ 1. Does not change the bytes.
   unsigned jobs = 1;
   /// Where to leave, for each kernel function, `NAME.vector.mlir` (as it came),
   /// `NAME.llvm.mlir`, `NAME.ll` (optimized) and `NAME.s`. Empty: nowhere. The
-  /// folder is created.
+  /// folder is created. GPU targets leave `NAME.tiles.mlir`, `NAME.nvvm.mlir`,
+  /// `NAME.ll`, `NAME.ptx`, and `kernels.cubin` and `ptxas.log`.
   std::string dumpDirectory;
+  /// The assembler of NVIDIA; where empty, `ptxas` of PATH or of
+  /// `$CUDA_HOME/bin`.
+  std::string ptxas;
 };
 
 /// Adds the dialects that kernel functions are written in.

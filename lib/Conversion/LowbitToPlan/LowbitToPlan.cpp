@@ -40,15 +40,21 @@ bool observes(func::FuncOp forward) {
   return !forward.getOps<ObserveOp>().empty();
 }
 
+bool isGpuTarget(StringRef target) {
+  ArrayRef<TargetInfo> variants = getVariants(target);
+  return !variants.empty() && variants.front().isGpu();
+}
+
 /// Lowers one graph.
 class GraphToPlan {
 public:
   GraphToPlan(ModuleOp module, func::FuncOp forward, OpBuilder &builder,
-              PlanLimits limits)
+              PlanLimits limits, StringRef target)
       : module(module), forward(forward), builder(builder), limits(limits),
-        plan(builder, forward.getLoc(), limits), isPart(observes(forward)) {}
+        plan(builder, forward.getLoc(), limits), isPart(observes(forward)),
+        target(target), isForGpu(isGpuTarget(target)) {}
 
-  LogicalResult run(StringRef target);
+  LogicalResult run();
 
 private:
   // One function for each op that makes steps.
@@ -113,6 +119,8 @@ private:
   /// A part of an observed model: no logits, and `hidden` where it is not the
   /// first one.
   const bool isPart;
+  const StringRef target;
+  const bool isForGpu;
   int64_t hidden = -1;
 };
 
@@ -140,8 +148,7 @@ FailureOr<RowView> GraphToPlan::getView(Value value) {
           .Case([&](RotaryOp op) { return emitRotary(op); })
           .Default([&](Operation *op) -> FailureOr<RowView> {
             assert(!isDeferred(op) && "a deferred op has a view");
-            return op->emitOpError()
-                   << "is not served by the CPU target in this place";
+            return op->emitOpError() << "is not served in this place";
           });
   if (succeeded(view))
     views[value] = *view;
@@ -467,12 +474,13 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
               (op.getBias() ? "_bias" : "") + (addition ? "_residual" : "");
   step.bucketed = true;
   step.count = count;
-  // Tiles, or pairs of small ones.
+  // Tiles, or pairs of small ones; a block of a GPU takes a pair of tiles in
+  // every bucket.
   FormatInterface stored = getFormat(type);
   int64_t rowsOfItem = stored ? stored.getTileRows() : tileRows;
-  step.items.constant = ceilDiv(outputs, rowsOfItem);
-  step.pairItems.constant =
-      ceilDiv(outputs, std::max(rowsOfItem, 2 * tileRows));
+  int64_t pairRows = std::max(rowsOfItem, 2 * tileRows);
+  step.items.constant = ceilDiv(outputs, isForGpu ? pairRows : rowsOfItem);
+  step.pairItems.constant = ceilDiv(outputs, pairRows);
   step.parameters.set("type", TypeAttr::get(type));
   step.parameters.set("activation",
                       TypeAttr::get(op.getActivation().getType()));
@@ -693,11 +701,11 @@ LogicalResult GraphToPlan::lower(Operation *op) {
       .Case([&](ObserveOp op) { return lowerObserve(op); })
       .Case([&](func::ReturnOp op) { return lowerReturn(op); })
       .Default([](Operation *op) {
-        return op->emitOpError() << "is not served by the CPU target";
+        return op->emitOpError() << "is not served by any target";
       });
 }
 
-LogicalResult GraphToPlan::run(StringRef target) {
+LogicalResult GraphToPlan::run() {
   Block &body = forward.getBody().front();
   if (body.getNumArguments() != 3 && !(isPart && body.getNumArguments() == 4))
     return forward.emitOpError()
@@ -725,7 +733,9 @@ LogicalResult GraphToPlan::run(StringRef target) {
     if (failed(lower(&op)))
       return failure();
   builder.setInsertionPointToEnd(module.getBody());
-  plan.finish(target, [](KernelOp kernel) {
+  plan.finish(target, [&](KernelOp kernel) -> int64_t {
+    if (isForGpu) // blocks have shared memory
+      return 0;
     const KernelFamily *family = findKernelFamily(kernel.getFamily());
     return family->scratchBytes(kernel);
   });
@@ -753,7 +763,7 @@ struct ConvertLowbitToPlan
     if (failed(getLimits(forward, limits)))
       return signalPassFailure();
     OpBuilder builder(&getContext());
-    if (failed(GraphToPlan(module, forward, builder, limits).run(target)))
+    if (failed(GraphToPlan(module, forward, builder, limits, target).run()))
       return signalPassFailure();
     forward.erase();
   }

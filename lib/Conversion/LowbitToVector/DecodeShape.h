@@ -127,6 +127,8 @@ class DigitShape : public DecodeShape {
 public:
   explicit DigitShape(int bits);
 
+  /// In the order of their vectors.
+  llvm::ArrayRef<DigitPlane> getPlanes() const { return planes; }
   int64_t columns() const override { return blockColumns; }
   int64_t vectors() const override;
   int64_t largest() const override { return (int64_t(1) << bits) - 1; }

@@ -24,6 +24,8 @@ struct Table {
   std::string offset; ///< or the float type
 
   int64_t groupColumns() const { return group ? group : columns; }
+  /// A shape that GPU targets refuse.
+  bool isTable() const { return isE8M0() || offset == "nvfp4"; }
   bool isE8M0() const { return offset == "mxfp4" || offset == "mxfp6"; }
   /// Value of a small float's code (Spec.md, 1.4).
   float elementOf(int code) const {
@@ -240,7 +242,9 @@ TEST(EmbeddingKernel, EveryFormat) {
   for (const Table &t : tables()) {
     Packed packed = t.bits ? packIntegers(t) : packFloats(t);
     Guarded<uint8_t> bytes(packed.bytes);
-    for (uint32_t variant : runnableVariants()) {
+    for (uint32_t variant : variantsWithEmulated()) {
+      if (variant == emulatedVariant && t.isTable())
+        continue;
       Guarded<float> y(rows * t.columns);
       y.poison();
       kernels.run(t.name(), variant, {ids.data(), bytes.data(), y.data()}, rows,

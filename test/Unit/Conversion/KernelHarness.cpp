@@ -3,19 +3,18 @@
 #include "KernelHarness.h"
 #include "lowbit/Conversion/KernelFamilies.h"
 #include "lowbit/Conversion/Passes.h"
+#include "lowbit/Runtime/Emulator.h"
 #include "lowbit/Target/EmitObject.h"
 #include "lowbit/Target/LinkObject.h"
 #include "lowbit/Target/TargetInfo.h"
 #include "mlir/Parser/Parser.h"
 #include "mlir/Pass/PassManager.h"
+#include "llvm/Support/raw_ostream.h"
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
-#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <random>
-#include <sys/mman.h>
-#include <unistd.h>
 
 using namespace lowbit;
 using namespace lowbit::test;
@@ -64,6 +63,15 @@ std::vector<uint32_t> lowbit::test::variantsWithWide() {
   return variants;
 }
 
+std::vector<uint32_t> lowbit::test::variantsWithEmulated() {
+  std::vector<uint32_t> variants = runnableVariants();
+  if (cpuHas(1))
+    variants.push_back(emulatedVariant);
+  else
+    printf("SKIPPED the emulated GPU kernels (this CPU lacks AVX2)\n");
+  return variants;
+}
+
 //===----------------------------------------------------------------------===//
 // KernelHarness
 //===----------------------------------------------------------------------===//
@@ -101,28 +109,32 @@ static void addWideEntries(mlir::ModuleOp functions) {
 
 KernelHarness::KernelHarness(std::string_view text, std::string_view target,
                              bool wide)
-    : module(std::make_unique<Module>()) {
+    : module(std::make_unique<Module>()), isEmulated(target == "emulated") {
   module->kernels =
       mlir::parseSourceString<mlir::ModuleOp>(text, &module->context);
   if (!module->kernels) {
     ADD_FAILURE() << "kernels do not parse";
     return;
   }
-  if (build(target, wide) && target == "x86_64")
-    load();
+  if (build(target, wide) && target != "aarch64")
+    loaded.load(codeObject);
 }
 
-KernelHarness::~KernelHarness() {
-  if (library)
-    dlclose(library);
-}
+KernelHarness::~KernelHarness() = default;
 
 bool KernelHarness::build(std::string_view target, bool wide) {
   mlir::OwningOpRef<mlir::ModuleOp> functions(module->kernels->clone());
   mlir::PassManager passes(&module->context);
-  ConvertLowbitToVectorOptions toVector;
-  toVector.target = target;
-  passes.addPass(createConvertLowbitToVector(toVector));
+  if (target == "emulated") {
+    ConvertLowbitToTilesOptions toTiles;
+    toTiles.target = target;
+    passes.addPass(createConvertLowbitToTiles(toTiles));
+    passes.addPass(createConvertTilesToHost());
+  } else {
+    ConvertLowbitToVectorOptions toVector;
+    toVector.target = target;
+    passes.addPass(createConvertLowbitToVector(toVector));
+  }
   if (mlir::failed(passes.run(*functions))) {
     ADD_FAILURE() << "kernels cannot be emitted for " << target;
     return false;
@@ -149,40 +161,11 @@ bool KernelHarness::build(std::string_view target, bool wide) {
   return true;
 }
 
-void KernelHarness::load() {
-  int file = memfd_create("lowbit-kernels", MFD_CLOEXEC);
-  if (file < 0 || write(file, codeObject.data(), codeObject.size()) !=
-                      ssize_t(codeObject.size())) {
-    ADD_FAILURE() << "no memory file";
-    return;
-  }
-  std::string path = "/proc/self/fd/" + std::to_string(file);
-  library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  if (!library)
-    ADD_FAILURE() << dlerror();
-  close(file);
-  loaded = library;
-}
-
 KernelFunction KernelHarness::find(std::string_view name,
                                    uint32_t variant) const {
   if (variant == wideVariant)
     return find(std::string(name) + ".wide", 1);
-  struct Entry {
-    const char *name;
-    uint32_t variant, reserved;
-    KernelFunction function;
-  };
-  struct Table {
-    uint32_t abi, count;
-    const Entry *entries;
-  };
-  auto *table = library ? static_cast<Table *>(dlsym(library, "lowbit_kernels"))
-                        : nullptr;
-  for (uint32_t i = 0; table && i < table->count; ++i)
-    if (name == table->entries[i].name && table->entries[i].variant == variant)
-      return table->entries[i].function;
-  return nullptr;
+  return loaded.find(name, variant);
 }
 
 int64_t KernelHarness::scratchBytes(std::string_view name) {
@@ -208,18 +191,68 @@ static std::vector<std::pair<int64_t, int64_t>> cut(int64_t items,
   return pieces;
 }
 
+/// Whether GPU targets serve a kernel: no cache of i4 or i2, no trellis code,
+/// no table.
+static bool isForGpu(KernelOp kernel) {
+  if (auto cache = kernel.getParameters().getAs<mlir::TypeAttr>("cache"))
+    return cache.getValue().getIntOrFloatBitWidth() >= 8;
+  auto weight = kernel.getParameters().getAs<mlir::TypeAttr>("type");
+  auto type = weight ? llvm::dyn_cast<mlir::RankedTensorType>(weight.getValue())
+                     : mlir::RankedTensorType();
+  FormatInterface format = type ? getFormat(type) : FormatInterface();
+  if (!format)
+    return true;
+  const IntegerFormat *integers = format.getWeightFormat()->integers();
+  return integers && (integers->element == Element::Integer ||
+                      integers->element == Element::Int8);
+}
+
+/// The same kernels as a GPU would run them.
+void KernelHarness::buildEmulated() {
+  std::string text;
+  llvm::raw_string_ostream stream(text);
+  for (KernelOp kernel : module->kernels->getOps<KernelOp>())
+    if (isForGpu(kernel))
+      stream << kernel << "\n";
+  emulated = std::make_unique<KernelHarness>(text, "emulated");
+}
+
+void KernelHarness::runEmulated(std::string_view name,
+                                std::vector<uint8_t *> args, int64_t rows,
+                                int64_t items, uint64_t seed) {
+  constexpr uint32_t tableVariant = 1; // it needs what AVX2 kernels need
+  if (!isEmulated && !emulated)
+    buildEmulated();
+  const KernelHarness &code = isEmulated ? *this : *emulated;
+  KernelFunction function = code.ok() ? code.find(name, tableVariant) : nullptr;
+  if (!function) {
+    ADD_FAILURE() << "no emulated kernel " << name;
+    return;
+  }
+  Emulator emulator(seed);
+  for (auto [begin, end] : cut(items, seed)) {
+    function(args.data(), rows, begin, end, emulator.scratch());
+    if (Status failure = emulator.takeFailure())
+      ADD_FAILURE() << name << ": " << failure->message;
+  }
+  if (emulator.threadsRun() == 0 && items > 0)
+    ADD_FAILURE() << name << ": what ran is no emulated kernel";
+}
+
 void KernelHarness::run(std::string_view name, uint32_t variant,
                         std::vector<const void *> args, int64_t rows,
                         int64_t items, uint64_t seed) {
+  std::vector<uint8_t *> pointers;
+  for (const void *argument : args)
+    pointers.push_back(
+        const_cast<uint8_t *>(static_cast<const uint8_t *>(argument)));
+  if (variant == emulatedVariant)
+    return runEmulated(name, pointers, rows, items, seed);
   KernelFunction function = find(name, variant);
   if (!function) {
     ADD_FAILURE() << "no kernel " << name << " of variant " << variant;
     return;
   }
-  std::vector<uint8_t *> pointers;
-  for (const void *argument : args)
-    pointers.push_back(
-        const_cast<uint8_t *>(static_cast<const uint8_t *>(argument)));
   for (auto [begin, end] : cut(items, seed)) {
     GuardedBytes scratch(size_t(scratchBytes(name)));
     scratch.poison();

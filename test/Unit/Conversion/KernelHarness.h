@@ -16,6 +16,7 @@
 #ifndef LOWBIT_TEST_UNIT_CONVERSION_KERNELHARNESS_H
 #define LOWBIT_TEST_UNIT_CONVERSION_KERNELHARNESS_H
 
+#include "LoadedCode.h"
 #include <cstdint>
 #include <cstring>
 #include <memory>
@@ -24,10 +25,6 @@
 #include <vector>
 
 namespace lowbit::test {
-
-/// Spec.md, 5.1.
-using KernelFunction = void (*)(uint8_t *const *args, int64_t rows,
-                                int64_t begin, int64_t end, uint8_t *scratch);
 
 /// Variants of x86_64 that this CPU runs, ascending. Prints once how many were
 /// skipped.
@@ -41,6 +38,13 @@ constexpr uint32_t wideVariant = 100;
 /// runnableVariants(), and wideVariant where the CPU has AVX2.
 std::vector<uint32_t> variantsWithWide();
 
+/// For the kernels of the target `emulated`: what a family emits for a GPU, run
+/// by the emulator.
+constexpr uint32_t emulatedVariant = 101;
+
+/// runnableVariants(), and emulatedVariant.
+std::vector<uint32_t> variantsWithEmulated();
+
 /// Kernels compiled from `lowbit.kernel` operations. Failures are reported to
 /// GoogleTest; the object is then `!ok()`.
 class KernelHarness {
@@ -52,7 +56,7 @@ public:
                          std::string_view target = "x86_64", bool wide = false);
   ~KernelHarness();
 
-  bool ok() const { return loaded; }
+  bool ok() const { return loaded.ok(); }
   /// The objects before linking (for cross tests), and the code object.
   const std::vector<std::string> &objects() const { return objectFiles; }
   const std::string &code() const { return codeObject; }
@@ -63,22 +67,28 @@ public:
 
   /// Calls the kernel over [0, items) in pieces cut by `seed` (0: one piece, in
   /// order; else random pieces in random order), with fresh poisoned scratch
-  /// whose redzone is checked.
+  /// whose redzone is checked. `seed` is also that of the emulator's schedule;
+  /// what the emulator finds wrong fails the test.
   void run(std::string_view name, uint32_t variant,
            std::vector<const void *> args, int64_t rows, int64_t items,
            uint64_t seed = 0);
 
 private:
   bool build(std::string_view target, bool wide);
-  void load();
+  void buildEmulated();
+  void runEmulated(std::string_view name, std::vector<uint8_t *> args,
+                   int64_t rows, int64_t items, uint64_t seed);
 
   /// The context and the module of `lowbit.kernel` operations.
   struct Module;
   std::unique_ptr<Module> module;
+  /// Of the target `emulated` alone: runs emulatedVariant and no other.
+  const bool isEmulated;
   std::vector<std::string> objectFiles;
   std::string codeObject;
-  void *library = nullptr;
-  bool loaded = false;
+  LoadedCode loaded;
+  /// The code of the target `emulated`, made when it is first asked for.
+  std::unique_ptr<KernelHarness> emulated;
 };
 
 /// An array as the runtime lays out buffers: 64-byte aligned, 64 bytes of slack

@@ -23,7 +23,7 @@ template <typename F> static std::string forCounts(F text) {
 
 /// Runs `check(variant, columns)` for everything, counting.
 template <typename F> static void forAll(F check) {
-  for (uint32_t variant : runnableVariants())
+  for (uint32_t variant : variantsWithEmulated())
     for (int64_t columns : columnCounts)
       check(variant, columns);
 }
@@ -59,7 +59,7 @@ TEST(Kernels, AddInPlace) {
       "lowbit.kernel @k family \"add\" {columns = 37, a_offset = 0, a_stride = "
       "37, b_offset = 0, b_stride = 37}");
   ASSERT_TRUE(kernels.ok());
-  for (uint32_t variant : runnableVariants()) {
+  for (uint32_t variant : variantsWithEmulated()) {
     Guarded<float> a(randomFloats(4 * 37, 1)), b(randomFloats(4 * 37, 2));
     std::vector<float> expected(4 * 37);
     for (size_t i = 0; i < expected.size(); ++i)
@@ -116,7 +116,7 @@ TEST(Kernels, ExpOverItsRange) {
     else
       std::memcpy(&gate[i], &bits, 4);
   }
-  for (uint32_t variant : runnableVariants()) {
+  for (uint32_t variant : variantsWithEmulated()) {
     y.poison();
     kernels.run("k", variant, {gate.data(), up.data(), y.data()}, rows, rows);
     std::vector<float> expected(rows * columns);
@@ -305,7 +305,7 @@ TEST(Kernels, QuantizeRows) {
     text += kernelText(c);
   KernelHarness kernels(text);
   ASSERT_TRUE(kernels.ok());
-  for (uint32_t variant : runnableVariants())
+  for (uint32_t variant : variantsWithEmulated())
     for (const QuantizeCase &c : quantizeCases())
       checkQuantizeRows(kernels, c, variant);
 }

@@ -18,11 +18,8 @@
 #include "mlir/Dialect/LLVMIR/LLVMDialect.h"
 #include "mlir/Parser/Parser.h"
 #include <cstdlib>
-#include <dlfcn.h>
 #include <gtest/gtest.h>
 #include <random>
-#include <sys/mman.h>
-#include <unistd.h>
 
 using namespace lowbit;
 using namespace lowbit::test;
@@ -46,12 +43,11 @@ TargetInfo emulatedAvx512() {
 class LinearCode {
 public:
   explicit LinearCode(const std::string &text) { build(text); }
-  ~LinearCode() {
-    if (library)
-      dlclose(library);
-  }
   /// The kernel of `variant`, or the emulated AVX-512 one for -1.
-  KernelFunction find(std::string name, int variant) const;
+  KernelFunction find(std::string name, int variant) const {
+    return loaded.find(variant < 0 ? name + ".emulated" : name,
+                       uint32_t(std::abs(variant)));
+  }
   int64_t scratchBytes(llvm::StringRef name) {
     return linearFamily.scratchBytes(module->lookupSymbol<KernelOp>(name));
   }
@@ -59,11 +55,10 @@ public:
 private:
   void build(const std::string &text);
   bool emit(KernelOp kernel, const TargetInfo &target, llvm::StringRef suffix);
-  void load(const std::string &code);
 
   mlir::MLIRContext context{mlir::MLIRContext::Threading::DISABLED};
   mlir::OwningOpRef<mlir::ModuleOp> module, functions;
-  void *library = nullptr;
+  LoadedCode loaded;
 };
 
 void LinearCode::build(const std::string &text) {
@@ -88,7 +83,7 @@ void LinearCode::build(const std::string &text) {
   ASSERT_TRUE(bool(objects)) << objects.error().message;
   Result<std::string> code = linkObjects(*objects);
   ASSERT_TRUE(bool(code)) << code.error().message;
-  load(*code);
+  loaded.load(*code);
 }
 
 bool LinearCode::emit(KernelOp kernel, const TargetInfo &target,
@@ -115,37 +110,6 @@ bool LinearCode::emit(KernelOp kernel, const TargetInfo &target,
   builder.setInsertionPointToEnd(body);
   mlir::func::ReturnOp::create(builder, kernel.getLoc());
   return true;
-}
-
-void LinearCode::load(const std::string &code) {
-  int file = memfd_create("lowbit-linear", MFD_CLOEXEC);
-  ASSERT_EQ(write(file, code.data(), code.size()), ssize_t(code.size()));
-  std::string path = "/proc/self/fd/" + std::to_string(file);
-  library = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
-  ASSERT_TRUE(library) << dlerror();
-  close(file);
-}
-
-KernelFunction LinearCode::find(std::string name, int variant) const {
-  struct Entry {
-    const char *name;
-    uint32_t variant, reserved;
-    KernelFunction function;
-  };
-  struct Table {
-    uint32_t abi, count;
-    const Entry *entries;
-  };
-  if (!library)
-    return nullptr;
-  if (variant < 0)
-    name += ".emulated";
-  auto *table = static_cast<Table *>(dlsym(library, "lowbit_kernels"));
-  for (uint32_t i = 0; i < table->count; ++i)
-    if (name == table->entries[i].name &&
-        uint32_t(std::abs(variant)) == table->entries[i].variant)
-      return table->entries[i].function;
-  return nullptr;
 }
 
 //===----------------------------------------------------------------------===//
@@ -197,6 +161,11 @@ void check(const std::vector<LinearCase> &cases, uint64_t seed) {
   for (size_t i = 0; i < cases.size(); ++i)
     text += cases[i].text(name(i));
   LinearCode code(text);
+  std::string gpuText;
+  for (size_t i = 0; i < cases.size(); ++i)
+    if (cases[i].isForGpu())
+      gpuText += cases[i].text(name(i));
+  KernelHarness harness(gpuText, "emulated");
   if (testing::Test::HasFatalFailure())
     return;
   std::vector<int> variants(runnableVariants().begin(),
@@ -235,6 +204,20 @@ void check(const std::vector<LinearCase> &cases, uint64_t seed) {
       function(arguments.data(), c.tokens, 0, c.items(), scratch.data());
       ASSERT_TRUE(
           equalBits(expected.data(), whole.data(), expected.size(), "y"));
+      ++compared;
+    }
+    if (!c.isForGpu())
+      continue;
+    // As a GPU would run it: threads in order, and in a random order.
+    for (uint64_t schedule : {uint64_t(0), seed + i}) {
+      SCOPED_TRACE(c.text(name(i)) + " emulated, schedule " +
+                   std::to_string(schedule));
+      Guarded<float> y(problem.before());
+      int64_t pairs = (c.outputs + 31) / 32;
+      harness.run(name(i), emulatedVariant, problem.arguments(y.data()),
+                  c.tokens, pairs, schedule);
+      ASSERT_TRUE(equalBits(expected.data(), y.data(), expected.size(), "y"));
+      ASSERT_TRUE(y.intact() && problem.intact());
       ++compared;
     }
   }

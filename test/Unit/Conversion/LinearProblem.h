@@ -53,6 +53,11 @@ struct LinearCase {
   int64_t scaleBytes() const { return e4m3 || isE8M0() ? 1 : 2; }
   /// What a step stands for.
   float unit() const;
+  /// Whether GPU targets serve it.
+  bool isForGpu() const {
+    return weights != LinearWeights::Trellis && group != 16 &&
+           (table == LinearTable::None || table == LinearTable::Mxint8);
+  }
   bool isFloat() const {
     return weights != LinearWeights::Integer &&
            weights != LinearWeights::Trellis;
