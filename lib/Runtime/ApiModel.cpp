@@ -2,6 +2,7 @@
 #include "Api.h"
 
 #include "lowbit/Checkpoint/Json.h"
+#include "lowbit/Runtime/Device.h"
 #include "lowbit/Runtime/ThreadPool.h"
 
 using namespace lowbit;
@@ -27,6 +28,11 @@ char *lowbit_variant_missing(uint32_t index) {
     return nullptr;
   std::string missing = missingFeatures(static_cast<Variant>(index));
   return copyForCaller(missing.data(), missing.size());
+}
+
+char *lowbit_list_devices(void) {
+  std::string lines = listDevices();
+  return copyForCaller(lines.data(), lines.size());
 }
 
 lowbit_error *lowbit_inspect(const char *path, char **json) {

@@ -3,6 +3,7 @@
 
 #include "StoredValues.h"
 #include "lowbit/Checkpoint/Message.h"
+#include "lowbit/Runtime/Device.h"
 #include "lowbit/Runtime/ThreadPool.h"
 #include "lowbit/Runtime/Trust.h"
 
@@ -17,15 +18,6 @@ const char *lowbit::hostTarget() {
 #elif defined(__aarch64__)
   return "aarch64";
 #endif
-}
-
-Result<std::string> lowbit::deviceTarget(const std::string &device) {
-  if (device == "cpu")
-    return std::string(hostTarget());
-  if (device == "emulated")
-    return device;
-  return Error{ExitCode::Usage, "device: " + quoted(device) +
-                                    " is not known, must be cpu or emulated"};
 }
 
 PlanFacts lowbit::planFacts(const Artifact &artifact) {

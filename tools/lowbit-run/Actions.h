@@ -57,6 +57,7 @@ int runBenchmark(const CommandLine &line);
 int inspectArtifact(const CommandLine &line);
 int verifyArtifact(const CommandLine &line);
 int listVariants();
+int listDevices();
 int printTokens(const CommandLine &line);
 int writeLogits(const CommandLine &line);
 /// Hands over to lowbit-reference beside this tool; returns only on failure.

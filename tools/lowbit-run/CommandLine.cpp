@@ -45,9 +45,10 @@ enum Action : unsigned {
   ListVariants = 128,
   Computing = Text | Perplexity | Bench | Logits,
   OfModel = Computing | Tokenize | Inspect | Verify,
-  Always = OfModel | ListVariants,
+  ListDevices = 256,
+  Always = OfModel | ListVariants | ListDevices,
   /// In a sum: not for the reference engine.
-  KernelsOnly = 256
+  KernelsOnly = 512
 };
 
 /// The flag that asks for an action; without any, text is made.
@@ -58,7 +59,8 @@ constexpr std::pair<Action, const char *> actionFlags[] = {
     {Tokenize, "--tokenize"},
     {Inspect, "--inspect"},
     {Verify, "--verify"},
-    {ListVariants, "--list-variants"}};
+    {ListVariants, "--list-variants"},
+    {ListDevices, "--list-devices"}};
 
 /// The flags of all actions in a sum, as `--perplexity or --bench`.
 std::string namesOf(unsigned actions) {
@@ -229,7 +231,8 @@ void declareRest(Declarations &declare, CommandLine &line) {
                  "(default: the CPU's best)");
   declare.option("--device", line.device,
                  "cpu (default), or emulated: the GPU's plan with its threads "
-                 "made to run on the CPU, and races in shared memory found");
+                 "made to run on the CPU, and races in shared memory found "
+                 "(cuda:N is refused so far, with the reason)");
   declare.integer("--schedule", line.schedule, 0, INT64_MAX,
                   "With --device emulated: 0 (default) runs threads in order, "
                   "another number is the seed of random schedules");
@@ -254,6 +257,9 @@ void declareRest(Declarations &declare, CommandLine &line) {
   declare.actions = ListVariants;
   declare.flag("--list-variants", line.listVariants,
                "Print the kernel variants and which this CPU can run");
+  declare.actions = ListDevices;
+  declare.flag("--list-devices", line.listDevices,
+               "Print what --device can be here, or why there is no GPU");
 }
 
 size_t editDistance(const std::string &a, const std::string &b) {
@@ -319,6 +325,7 @@ unsigned askedActions(const CommandLine &line) {
   add(Inspect, line.inspect);
   add(Verify, line.verify);
   add(ListVariants, line.listVariants);
+  add(ListDevices, line.listDevices);
   return asked == 0 ? Text : asked;
 }
 
@@ -349,7 +356,7 @@ std::string checkTogether(const CommandLine &line, unsigned action) {
 std::string checkRequest(const CommandLine &line,
                          const Declarations &declared) {
   unsigned asked = askedActions(line);
-  if (line.model.empty() && asked != ListVariants)
+  if (line.model.empty() && !(asked & (ListVariants | ListDevices)))
     return "which artifact? (lowbit-run model.lowbit …; see --help)";
   if (asked & (asked - 1))
     return "only one of " + namesOf(asked) + " at once";

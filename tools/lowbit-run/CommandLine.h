@@ -42,7 +42,8 @@ struct CommandLine {
   bool trust = false;
 
   // The artifact itself.
-  bool inspect = false, verify = false, listVariants = false;
+  bool inspect = false, verify = false, listVariants = false,
+       listDevices = false;
 };
 
 /// Reads the arguments. Returns −1 to go on, or the exit code: after --help and

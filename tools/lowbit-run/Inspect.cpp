@@ -6,6 +6,7 @@
 #include "lowbit/Checkpoint/Message.h"
 
 #include <cstdio>
+#include <cstring>
 
 using namespace lowbit;
 using namespace lowbit::run;
@@ -127,6 +128,21 @@ int lowbit::run::verifyArtifact(const CommandLine &line) {
           lowbit_verify(line.model.c_str(), static_cast<int32_t>(line.threads)))
     return fail(error);
   printf("%s: ok\n", escaped(line.model, 4096).c_str());
+  return 0;
+}
+
+int lowbit::run::listDevices() {
+  char *text = lowbit_list_devices();
+  if (!text)
+    return fail(6, "no memory");
+  for (const char *line = text; *line;) {
+    const char *tab = strchr(line, '\t');
+    const char *end = strchr(line, '\n');
+    printf("%-9.*s %.*s\n", static_cast<int>(tab - line), line,
+           static_cast<int>(end - tab - 1), tab + 1);
+    line = end + 1;
+  }
+  lowbit_free(text);
   return 0;
 }
 

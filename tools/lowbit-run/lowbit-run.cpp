@@ -13,6 +13,8 @@ using namespace lowbit::run;
 static int dispatch(const CommandLine &line) {
   if (line.listVariants)
     return listVariants();
+  if (line.listDevices)
+    return listDevices();
   if (line.inspect)
     return inspectArtifact(line);
   if (line.verify)

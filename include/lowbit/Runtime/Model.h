@@ -31,7 +31,7 @@ struct ModelOptions {
   std::optional<Variant> variant;
   /// Threads that copy weights, as clampThreads takes them.
   int64_t threads = 0;
-  /// What runs the plan: `cpu`, or `emulated`, the GPU's plan on the CPU.
+  /// What runs the plan (Device.h).
   std::string device = "cpu";
   /// Seed of the emulator's schedules; 0: threads in order.
   uint64_t schedule = 0;
@@ -39,9 +39,6 @@ struct ModelOptions {
 
 /// The target whose plan and code this machine runs: `x86_64` or `aarch64`.
 const char *hostTarget();
-
-/// The target whose plan and code `device` runs; exit 2 for an unknown one.
-Result<std::string> deviceTarget(const std::string &device);
 
 /// The facts that the plan of `artifact` has to agree with.
 PlanFacts planFacts(const Artifact &artifact);

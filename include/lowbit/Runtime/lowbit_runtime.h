@@ -58,6 +58,10 @@ const char *lowbit_variant_name(uint32_t index);
 /** CPU features that variant `index` needs and this machine lacks, separated by
  *  spaces; empty where it can run. To be freed. NULL beyond the last. */
 char *lowbit_variant_missing(uint32_t index);
+/** One line for each device that can run a model: its name for
+ *  `lowbit_model_options`, a tab, what it is, or why there is none. To be
+ *  freed; NULL where there is no memory. */
+char *lowbit_list_devices(void);
 
 /*===- Artifacts
  * ------------------------------------------------------------===*/
@@ -91,7 +95,8 @@ typedef struct {
   /** Threads that copy weights; 0: all CPUs. */
   int32_t threads;
   /** What runs the plan: `cpu` (NULL is the same), or `emulated`: the GPU's
-   * plan, its threads made to run on the CPU. */
+   * plan, its threads made to run on the CPU. `cuda:N` is refused so far: code
+   * 8 where there is no such GPU, else 4. */
   const char *device;
   /** With `emulated`: 0: threads in order, else the seed of random schedules.
    */

@@ -99,6 +99,7 @@ TEST_F(Tool, RefusesFlagsWithoutEffect) {
         {"--tokenize -p a -t 2", "--threads has no effect with --tokenize"},
         {"--tokenize --ids ids", "--ids has no effect with --tokenize"},
         {"--list-variants", "model has no effect with --list-variants"},
+        {"--list-devices", "model has no effect with --list-devices"},
         {"--bench --temp 1", "--temp has no effect with --bench"},
         {"--bench -f t.txt", "--file has no effect with --bench"},
         {"--perplexity t.txt -p a", "--prompt has no effect"},
@@ -356,6 +357,17 @@ TEST_F(Tool, InspectsWithoutTrust) {
   EXPECT_TRUE(bool(parseJson(json.out, "json", {1 << 20})));
   EXPECT_EQ(run("m.lowbit --verify").out, "m.lowbit: ok\n");
   EXPECT_EQ(run("--list-variants").out.rfind("portable  yes\n", 0), 0u);
+  Outcome devices = run("--list-devices");
+  EXPECT_EQ(devices.out.rfind("cpu       ", 0), 0u) << devices.out;
+  EXPECT_NE(devices.out.find("\nemulated  "), std::string::npos);
+  EXPECT_NE(devices.out.find("\ncuda"), std::string::npos);
+}
+
+TEST_F(Tool, SaysWhyThereIsNoSuchGpu) {
+  Outcome outcome = run("m.lowbit -p a --device cuda:99");
+  EXPECT_EQ(outcome.code, 8);
+  EXPECT_NE(outcome.err.find("device cuda:99: "), std::string::npos)
+      << outcome.err;
 }
 
 TEST_F(Tool, SaysWhereTheReferenceEngineIs) {
