@@ -16,6 +16,34 @@ static ParseResult parseGroup(AsmParser &parser, int64_t &group) {
   return parser.parseInteger(group);
 }
 
+/// `, group = 32, scale = f16, offset = stored`, or nothing.
+static ParseResult parseActivationGroup(AsmParser &parser, int64_t &group,
+                                        Type &scale, ZeroOffset &offset) {
+  if (failed(parser.parseOptionalComma()))
+    return success();
+  StringRef word;
+  SMLoc place;
+  if (parser.parseKeyword("group") || parser.parseEqual() ||
+      parser.parseInteger(group) || parser.parseComma() ||
+      parser.parseKeyword("scale") || parser.parseEqual() ||
+      parser.parseType(scale) || parser.parseComma() ||
+      parser.parseKeyword("offset") || parser.parseEqual() ||
+      parser.getCurrentLocation(&place) || parser.parseKeyword(&word))
+    return failure();
+  std::optional<ZeroOffset> known = symbolizeZeroOffset(word);
+  if (!known)
+    return parser.emitError(place, "expected integer or stored");
+  offset = *known;
+  return success();
+}
+
+static void printActivationGroup(AsmPrinter &printer, int64_t group, Type scale,
+                                 ZeroOffset offset) {
+  if (group != 0)
+    printer << ", group = " << group << ", scale = " << scale
+            << ", offset = " << stringifyZeroOffset(offset);
+}
+
 static void printGroup(AsmPrinter &printer, int64_t group) {
   if (group == 0)
     printer << "row";
@@ -432,14 +460,44 @@ LogicalResult SourceAttr::verify(function_ref<InFlightDiagnostic()> emitError,
 }
 
 LogicalResult
-ActivationAttr::verify(function_ref<InFlightDiagnostic()> emitError,
-                       Type type) {
+ActivationAttr::verify(function_ref<InFlightDiagnostic()> emitError, Type type,
+                       int64_t group, Type scale, ZeroOffset offset) {
   // activation_c1
-  if (!type || !(type.isF32() || type.isInteger(16) || type.isInteger(8)))
-    return emitError() << "an activation is f32, i16 or i8, got " << type;
+  bool needsGroup = type && (type.isInteger(4) || type.isInteger(2));
+  if (!needsGroup &&
+      !(type && (type.isF32() || type.isInteger(16) || type.isInteger(8))))
+    return emitError() << "an activation is f32, i16, i8, i4 or i2, got "
+                       << type;
+  // activation_c2
+  if (!needsGroup && (group != 0 || scale))
+    return emitError() << "an activation of " << type << " has no group";
+  if (needsGroup && group != 32 && group != 64 && group != 128)
+    return emitError() << "an activation of " << type
+                       << " has a group of 32, 64 or 128, got " << group;
+  // activation_c3
+  if (needsGroup && !(scale && (scale.isF16() || isa<Float8E4M3FNType>(scale))))
+    return emitError() << "scale must be f16 or f8E4M3FN, got " << scale;
+  if (offset == ZeroOffset::Half)
+    return emitError() << "the offset of an activation is integer or stored";
   return success();
 }
 
 int64_t ActivationAttr::getPlanes() const {
-  return getType().isF32() ? 0 : getType().getIntOrFloatBitWidth() / 8;
+  if (getType().isF32())
+    return 0;
+  return getType().isInteger(16) ? 2 : 1;
+}
+
+std::string ActivationAttr::getShortName() const {
+  if (getType().isF32())
+    return "f32";
+  std::string name = "i" + std::to_string(getType().getIntOrFloatBitWidth());
+  if (!isGrouped())
+    return name;
+  name += "-g" + std::to_string(getGroup());
+  if (!getScale().isF16())
+    name += "-e4m3";
+  if (getOffset() == ZeroOffset::Stored)
+    name += "-stored";
+  return name;
 }

@@ -161,10 +161,12 @@ template <typename T> Status Evaluator<T>::evaluateLinear(LinearOp op) {
       return vector.error();
     bias = *vector;
   }
-  int64_t planes = op.getActivation().getPlanes();
-  LinearInput input = planes == 0   ? LinearInput::F32
-                      : planes == 1 ? LinearInput::I8
-                                    : LinearInput::I16;
+  ActivationAttr activation = op.getActivation();
+  LinearInput input;
+  input.bits = activation.getType().getIntOrFloatBitWidth();
+  input.group = activation.getGroup();
+  input.isE4M3 = activation.isGrouped() && !activation.getScale().isF16();
+  input.isStored = activation.getOffset() == ZeroOffset::Stored;
   return set(op, linear<T>(rows(op.getInput()), **matrix, bias.get(), input,
                            state.options.threads));
 }

@@ -57,8 +57,15 @@ template <typename T>
 std::vector<T> rotary(RowsView<T> x, llvm::ArrayRef<RowPlace> places,
                       llvm::ArrayRef<float> frequencies);
 
-/// How a linear sees its input.
-enum class LinearInput { F32, I16, I8 };
+/// How a linear sees its input: f32 (32 bits), integers of 16 or 8 bits with a
+/// scale per token, of 4 or 2 bits with a scale for each group of columns.
+struct LinearInput {
+  int64_t bits = 32;
+  /// 4 and 2 bits.
+  int64_t group = 0;
+  bool isE4M3 = false;
+  bool isStored = false;
+};
 
 /// `y[m][n] = Σ_k w[n][k] · x[m][k] (+ bias[n])`. Integer inputs need integer
 /// weights; T = double computes everything unrounded whatever `input` is.

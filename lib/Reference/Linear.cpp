@@ -5,12 +5,14 @@
 //
 //===----------------------------------------------------------------------===//
 
+#include "Elements.h"
 #include "GraphOps.h"
 #include "Parallel.h"
 #include "Steps.h"
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 
 using namespace lowbit;
 using namespace lowbit::reference;
@@ -72,18 +74,95 @@ namespace {
 struct IntegerRows {
   std::vector<int16_t> high, low;
   std::vector<float> scales;
+  /// Grouped activations: `[row][group]`, and columns of a group (else 0).
+  std::vector<float> groupScales;
+  int64_t group = 0, groups = 0;
+};
+
+/// A row of activations as `q` points at, when sums are made.
+struct IntegerRow {
+  const int16_t *high, *low;
+  const float *groupScales;
+};
+
+/// Smallest and largest of some elements and 0.
+struct Range {
+  float low = 0, high = 0;
 };
 } // namespace
+
+static Range rangeOf(const float *x, int64_t count) {
+  Range range;
+  for (int64_t i = 0; i < count; ++i) {
+    range.low = std::fmin(range.low, x[i]);
+    range.high = std::fmax(range.high, x[i]);
+  }
+  return range;
+}
+
+/// One row by groups; writes q and the groups' scales, returns the token's.
+static float quantizeGroups(const float *x, int64_t columns, LinearInput input,
+                            int16_t *q, float *scales) {
+  bool finite = true;
+  for (int64_t i = 0; i < columns; ++i)
+    finite &= std::isfinite(x[i]);
+  std::fill_n(q, columns, int16_t(0));
+  float limit = input.isStored ? float((1 << input.bits) - 1)
+                               : float((1 << (input.bits - 1)) - 1);
+  float largest = 0;
+  int64_t groups = (columns + input.group - 1) / input.group;
+  for (int64_t g = 0; g < groups; ++g) {
+    int64_t first = g * input.group;
+    Range range = rangeOf(x + first, std::min(input.group, columns - first));
+    scales[g] = (input.isStored ? range.high - range.low
+                                : std::fmax(range.high, -range.low)) /
+                limit;
+    largest = std::fmax(largest, scales[g]);
+  }
+  float factor = input.isE4M3 ? largest / 448 : 1;
+  if (!finite || !std::isfinite(factor))
+    return std::nanf("");
+  for (int64_t g = 0; g < groups; ++g) {
+    if (input.isE4M3)
+      scales[g] = factor > 0 ? roundToE4M3(scales[g] / factor) : 0;
+    else
+      scales[g] = roundToF16(scales[g]);
+    float inv = 1 / (factor * scales[g]);
+    if (std::isinf(inv))
+      inv = 0;
+    int64_t first = g * input.group,
+            end = std::min(first + input.group, columns);
+    Range range = rangeOf(x + first, end - first);
+    auto clamp = [&](float v, float low) {
+      return std::fmin(std::fmax(v, low), limit);
+    };
+    float z = input.isStored ? clamp(std::rint(-range.low * inv), 0) : 0;
+    for (int64_t i = first; i < end; ++i)
+      q[i] = static_cast<int16_t>(
+          clamp(std::rint(x[i] * inv) + z, input.isStored ? 0 : -limit) - z);
+  }
+  return factor;
+}
 
 static IntegerRows quantizeRows(RowsView<float> x, LinearInput input) {
   IntegerRows result;
   result.low.resize(x.rows * x.columns);
   result.scales.resize(x.rows);
-  float limit = input == LinearInput::I16 ? 32639 : 127;
+  if (input.group != 0) {
+    result.group = input.group;
+    result.groups = (x.columns + input.group - 1) / input.group;
+    result.groupScales.resize(x.rows * result.groups);
+    for (int64_t m = 0; m < x.rows; ++m)
+      result.scales[m] =
+          quantizeGroups(x.row(m), x.columns, input, &result.low[m * x.columns],
+                         &result.groupScales[m * result.groups]);
+    return result;
+  }
+  float limit = input.bits == 16 ? 32639 : 127;
   for (int64_t m = 0; m < x.rows; ++m)
     result.scales[m] =
         quantizeRow(x.row(m), x.columns, limit, &result.low[m * x.columns]);
-  if (input == LinearInput::I8)
+  if (input.bits == 8)
     return result;
   result.high.resize(result.low.size());
   for (size_t i = 0; i < result.low.size(); ++i) {
@@ -103,10 +182,31 @@ static int32_t dot(const int16_t *a, const int16_t *b, int64_t count) {
   return sum;
 }
 
+/// f of Spec.md over columns first … end − 1. `group` is that of the
+/// activations, or 0.
+static float groupSum(const int16_t *steps, const IntegerRow &row,
+                      int64_t group, int64_t first, int64_t end) {
+  if (group == 0) {
+    float f = float(dot(steps + first, row.low + first, end - first));
+    if (row.high)
+      f = mulAdd(float(dot(steps + first, row.high + first, end - first)),
+                 256.0f, f);
+    return f;
+  }
+  float f = 0;
+  while (first < end) {
+    int64_t next = std::min(end, (first / group + 1) * group);
+    f = mulAdd(float(dot(steps + first, row.low + first, next - first)),
+               row.groupScales[first / group], f);
+    first = next;
+  }
+  return f;
+}
+
 /// Σ over slabs and groups for output n and one row of activations (`high` is
-/// null for int8): `total` of Spec.md.
+/// null but for int16): `total` of Spec.md.
 static float sumGroups(const IntegerSteps &integers, int64_t columns, int64_t n,
-                       const int16_t *high, const int16_t *low) {
+                       const IntegerRow &row, int64_t activationGroup) {
   const int16_t *steps = &integers.steps[n * columns];
   const float *scales = &integers.scales[n * integers.groups];
   int64_t group = integers.wholeRow ? slabColumns : integers.group;
@@ -115,10 +215,8 @@ static float sumGroups(const IntegerSteps &integers, int64_t columns, int64_t n,
     int64_t slabEnd = std::min(slab + slabColumns, columns);
     float partial = 0;
     for (int64_t first = slab; first < slabEnd; first += group) {
-      int64_t count = std::min(group, slabEnd - first);
-      float f = float(dot(steps + first, low + first, count));
-      if (high)
-        f = mulAdd(float(dot(steps + first, high + first, count)), 256.0f, f);
+      int64_t end = std::min(first + group, slabEnd);
+      float f = groupSum(steps, row, activationGroup, first, end);
       partial =
           integers.wholeRow ? f : mulAdd(f, scales[first / group], partial);
     }
@@ -136,16 +234,16 @@ static std::vector<float> linearInteger(RowsView<float> x, const Weight &weight,
   auto computeOutputs = [&](int64_t begin, int64_t end) {
     for (int64_t n = begin; n < end; ++n)
       for (int64_t m = 0; m < x.rows; ++m) {
-        const int16_t *high =
-            rows.high.empty() ? nullptr : &rows.high[m * x.columns];
-        float total =
-            sumGroups(integers, x.columns, n, high, &rows.low[m * x.columns]);
+        IntegerRow row{rows.high.empty() ? nullptr : &rows.high[m * x.columns],
+                       &rows.low[m * x.columns],
+                       rows.group == 0 ? nullptr
+                                       : &rows.groupScales[m * rows.groups]};
+        float total = sumGroups(integers, x.columns, n, row, rows.group);
         if (integers.wholeRow)
           total = total * integers.scales[n];
         for (const IntegerSteps &more : weight.refinements)
-          total = mulAdd(
-              sumGroups(more, x.columns, n, high, &rows.low[m * x.columns]),
-              more.scales[n], total);
+          total = mulAdd(sumGroups(more, x.columns, n, row, rows.group),
+                         more.scales[n], total);
         y[m * weight.rows + n] = total * (rows.scales[m] * factor);
       }
   };
@@ -160,7 +258,7 @@ static std::vector<float> linearInteger(RowsView<float> x, const Weight &weight,
 
 static std::vector<float> product(RowsView<float> x, const Weight &weight,
                                   LinearInput input, unsigned threads) {
-  if (input == LinearInput::F32)
+  if (input.bits == 32)
     return linearFloat(x, weight, threads);
   assert(weight.integers && "linear_c3");
   return linearInteger(x, weight, input, threads);

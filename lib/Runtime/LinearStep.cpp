@@ -1,7 +1,8 @@
 //===- LinearStep.cpp - One linear of a model, run alone ------------------===//
 //
 // A step's arguments are those of Spec.md, section 5.4: what the weight stands
-// behind says whether its input is f32 rows (1 argument) or quantized ones (3).
+// behind says whether its input is f32 rows (1 argument) or quantized ones (3,
+// with scales of groups of columns 4).
 //
 //===----------------------------------------------------------------------===//
 #include "lowbit/Runtime/LinearStep.h"
@@ -16,6 +17,7 @@ using namespace lowbit;
 /// Arguments before the weight.
 static constexpr size_t floatInputs = 1;
 static constexpr size_t integerInputs = 3;
+static constexpr size_t groupedInputs = 4;
 
 static Error about(const std::string &name, ExitCode code,
                    const std::string &what) {
@@ -35,7 +37,8 @@ int64_t LinearStep::bytesOf(const PlanArgument &arg, int64_t rows) const {
 /// Whether the arguments in front of a weight are those of a linear: rows that
 /// a step made, and not, say, token ids.
 static bool isLinear(const Plan &plan, const PlanStep &step, size_t weight) {
-  if (weight != floatInputs && weight != integerInputs)
+  if (weight != floatInputs && weight != integerInputs &&
+      weight != groupedInputs)
     return false;
   for (size_t i = 0; i < weight; ++i)
     if (plan.buffers[step.args[i].buffer].kind != BufferKind::Arena)
@@ -55,11 +58,10 @@ Result<LinearStep::Place> LinearStep::placeFor(int64_t rows) const {
       if (!isWeight(step.args[i]) || !isLinear(plan, step, i))
         continue;
       Place place{entry, &step, nullptr, i};
-      for (size_t before = s; i == integerInputs && before-- > 0;) {
+      for (size_t before = s; i != floatInputs && before-- > 0;) {
         const PlanStep &writer = entry->steps[before];
-        if (!writer.plain.empty() &&
-            writer.args[writer.args.size() - integerInputs].buffer ==
-                step.args[0].buffer) {
+        if (!writer.plain.empty() && writer.args.size() > i &&
+            writer.args[writer.args.size() - i].buffer == step.args[0].buffer) {
           place.quantizer = &writer;
           break;
         }
@@ -82,7 +84,7 @@ Status LinearStep::check(const Place &place, int64_t rows) const {
                      std::to_string(bytes) + " bytes, not " +
                      std::to_string(expected));
   };
-  if (place.weight == integerInputs && !place.quantizer)
+  if (place.weight != floatInputs && !place.quantizer)
     return about(tensor->name, ExitCode::Unsupported,
                  "cannot be run alone: the plan has no quantizer of plain "
                  "rows for it");
@@ -172,7 +174,7 @@ Status LinearStep::runBatch(ThreadPool &pool, std::vector<Memory> &scratch,
   KernelCalls list(rows, scratch);
   uint8_t *input = memory.add(rows * columns() * 4, "rows of a linear");
   std::vector<uint8_t *> args;
-  for (size_t i = 0; place.quantizer && i < integerInputs; ++i)
+  for (size_t i = 0; place.quantizer && i < place.weight; ++i)
     args.push_back(memory.add(bytesOf(linear.args[i], rows), "quantized rows"));
   if (place.quantizer) {
     auto kernel = chooseKernel(model->kernels(), place.quantizer->plain,

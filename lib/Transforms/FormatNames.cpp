@@ -88,9 +88,9 @@ Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
   if (choice.activation == "f32")
     return usage("activation f32 does not go with format " + choice.format +
                  ": integer weights are multiplied with integers, i16 or i8");
-  if (choice.activation != "i16" && choice.activation != "i8")
-    return usage("activation " + quoted(choice.activation) +
-                 " is not known, must be i16 or i8");
+  if (Result<std::string> activation = parseActivationName(choice.activation);
+      !activation)
+    return activation.error();
   if (choice.firstLayer < 0 || choice.lastLayer < -1)
     return usage("first-layer " + std::to_string(choice.firstLayer) +
                  " and last-layer " + std::to_string(choice.lastLayer) +
@@ -100,6 +100,31 @@ Status lowbit::checkQuantizeChoice(const QuantizeChoice &choice) {
                  " does not go with first-layer " +
                  std::to_string(choice.firstLayer) + ": the range is empty");
   return std::nullopt;
+}
+
+Result<std::string> lowbit::parseActivationName(StringRef name) {
+  if (name == "i16" || name == "i8")
+    return "#lowbit.activation<" + name.str() + ">";
+  llvm::SmallVector<StringRef> words;
+  name.split(words, '-');
+  std::string scale, offset;
+  bool isKnown = words.size() >= 2 && (words[0] == "i4" || words[0] == "i2") &&
+                 llvm::is_contained({"g32", "g64", "g128"}, words[1]);
+  for (StringRef word : llvm::drop_begin(words, isKnown ? 2 : words.size())) {
+    bool isScale = word == "f16" || word == "e4m3";
+    bool isOffset = word == "integer" || word == "stored";
+    std::string &part = isScale ? scale : offset;
+    isKnown &= (isScale || isOffset) && part.empty();
+    part = word == "e4m3" ? "f8E4M3FN" : word.str();
+  }
+  if (!isKnown)
+    return usage("activation " + quoted(name.str()) +
+                 " is not known, must be i16, i8 or "
+                 "i{4,2}-{g32,g64,g128}[-f16|-e4m3][-integer|-stored]");
+  return "#lowbit.activation<" + words[0].str() +
+         ", group = " + words[1].drop_front().str() +
+         ", scale = " + (scale.empty() ? "f16" : scale) +
+         ", offset = " + (offset.empty() ? "integer" : offset) + ">";
 }
 
 Result<CacheChoice> lowbit::parseCacheName(StringRef name) {

@@ -59,6 +59,8 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
     roleSet = roles.empty() ? uint32_t(AllRoles) : 0;
     for (const std::string &role : roles)
       roleSet |= *parseRole(role);
+    activationAttr = cast<ActivationAttr>(
+        parseAttribute(*parseActivationName(activation), context));
     formatAttr = cast<FormatInterface>(
         parseAttribute((*parseFormatName(format))->attribute(), context));
     return success();
@@ -114,14 +116,12 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
           builder.getNamedAttr("file", builder.getStringAttr(file)));
     auto op = QuantizeOp::create(builder, matrix.getLoc(), quantized, matrix,
                                  builder.getStringAttr(solver), options);
-    Type input =
-        activation == "i8" ? builder.getI8Type() : builder.getI16Type();
     matrix.replaceUsesWithIf(op.getResult(), [&](OpOperand &use) {
       return getMatrix(use.getOwner()) == matrix;
     });
     for (Operation *user : op.getResult().getUsers())
       if (auto linear = dyn_cast<LinearOp>(user))
-        linear.setActivationAttr(ActivationAttr::get(&getContext(), input));
+        linear.setActivationAttr(activationAttr);
     return success();
   }
 
@@ -146,6 +146,7 @@ struct Quantize : lowbit::impl::LowbitQuantizeBase<Quantize> {
 
   uint32_t roleSet = 0;
   FormatInterface formatAttr;
+  ActivationAttr activationAttr;
 };
 
 } // namespace

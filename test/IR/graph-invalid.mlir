@@ -56,8 +56,33 @@ func.func @linear_c3_float(%x: tensor<?x4xf32>, %w: tensor<8x4xf32, #lowbit.int<
 
 // -----
 
-// expected-error @+1 {{an activation is f32, i16 or i8, got 'i4'}}
-func.func private @activation_c1() attributes {a = #lowbit.activation<i4>}
+// expected-error @+1 {{an activation is f32, i16, i8, i4 or i2, got 'i3'}}
+func.func private @activation_c1() attributes {a = #lowbit.activation<i3>}
+
+// -----
+
+// expected-error @+1 {{an activation of 'i4' has a group of 32, 64 or 128, got 0}}
+func.func private @activation_c2() attributes {a = #lowbit.activation<i4>}
+
+// -----
+
+// expected-error @+1 {{an activation of 'i8' has no group}}
+func.func private @activation_c2_none() attributes {a = #lowbit.activation<i8, group = 32, scale = f16, offset = integer>}
+
+// -----
+
+// expected-error @+1 {{an activation of 'i2' has a group of 32, 64 or 128, got 48}}
+func.func private @activation_c2_size() attributes {a = #lowbit.activation<i2, group = 48, scale = f16, offset = integer>}
+
+// -----
+
+// expected-error @+1 {{scale must be f16 or f8E4M3FN, got 'f32'}}
+func.func private @activation_c3() attributes {a = #lowbit.activation<i4, group = 32, scale = f32, offset = integer>}
+
+// -----
+
+// expected-error @+1 {{the offset of an activation is integer or stored}}
+func.func private @activation_c3_offset() attributes {a = #lowbit.activation<i4, group = 32, scale = f16, offset = half>}
 
 // -----
 

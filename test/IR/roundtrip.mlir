@@ -38,6 +38,8 @@ func.func @forward(%ids: tensor<?xi32>, %rows: tensor<?x2xi32>, %select: tensor<
   %w = lowbit.weight @packed : tensor<32x8xf32, #lowbit.int<2, group = 64, scale = f16, offset = half>>
   // CHECK: lowbit.linear %{{.+}}, %{{.+}} activation = <i16>
   %y = lowbit.linear %s, %w activation = <i16> : tensor<?x8xf32>, tensor<32x8xf32, #lowbit.int<2, group = 64, scale = f16, offset = half>> -> tensor<?x32xf32>
+  // CHECK: lowbit.linear %{{.+}}, %{{.+}} activation = <i4, group = 32, scale = f8E4M3FN, offset = stored>
+  %z = lowbit.linear %s, %w activation = <i4, group = 32, scale = f8E4M3FN, offset = stored> : tensor<?x8xf32>, tensor<32x8xf32, #lowbit.int<2, group = 64, scale = f16, offset = half>> -> tensor<?x32xf32>
   return %y : tensor<?x32xf32>
 }
 // CHECK: lowbit.kernel @gate_8 family "gate" {columns = 8 : i64}

@@ -237,7 +237,9 @@ def linear_integer(random):
             weight = f.value(f"lowbit.weight @{grid.name()} : {kind}")
             rows_, b = f.constant(x), f.constant(bias)
             quantized = spec.quantize_nearest(w, grid)
-            for planes, name in ((2, "i16"), (1, "i8")):
+            grouped = [spec.Groups(4, 32, "e4m3", "stored"), spec.Groups(2, 32, "f16", "integer"),
+                       spec.Groups(2, 128, "e4m3", "stored")]
+            for planes, name in [(2, "i16"), (1, "i8")] + [(g, g.attribute()) for g in grouped]:
                 v = f.value(f"lowbit.linear {rows_}, {weight} bias {b} : {tensor(bias)} "
                             f"activation = <{name}> : {tensor(x)}, {kind} -> "
                             f"tensor<6x3xf32>")
@@ -594,7 +596,9 @@ def formats(folder):
             w = f.value(f"lowbit.weight @{grid.name()} : {kind}")
             f.equal(w, weight.decoded(), kind)
             rows_ = f.constant(x)
-            for planes, name in ((2, "i16"), (1, "i8")):
+            grouped = [spec.Groups(4, 32, "e4m3", "stored"), spec.Groups(2, 32, "f16", "integer"),
+                       spec.Groups(2, 128, "e4m3", "stored")]
+            for planes, name in [(2, "i16"), (1, "i8")] + [(g, g.attribute()) for g in grouped]:
                 v = f.value(f"lowbit.linear {rows_}, {w} activation = <{name}> : "
                             f"{tensor(x)}, {kind} -> tensor<2x18xf32>")
                 f.equal(v, spec.linear_integer(x, weight, planes))

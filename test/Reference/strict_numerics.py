@@ -179,8 +179,57 @@ class GridWeight:
         return self.twice_offsets() / 2 * s * np.float64(self.factor)
 
 
+class Groups:
+    """Activations of 4 or 2 bits with a scale for each group of columns."""
+
+    def __init__(self, bits, group, scale, offset):
+        self.bits, self.group, self.scale, self.offset = bits, group, scale, offset
+
+    def attribute(self):
+        scale = "f16" if self.scale == "f16" else "f8E4M3FN"
+        return f"i{self.bits}, group = {self.group}, scale = {scale}, offset = {self.offset}"
+
+    def quantize(self, x):
+        """q, the scale of each group, the token's scale."""
+        stored = self.offset == "stored"
+        n = F32(2**self.bits - 1 if stored else 2**(self.bits - 1) - 1)
+        parts = [x[k:k + self.group] for k in range(0, len(x), self.group)]
+        if not np.isfinite(x).all():
+            return np.zeros(len(x), np.int64), [F32(0)] * len(parts), F32(np.nan)
+        lows = [min(p.min(), F32(0)) for p in parts]
+        exact = [(max(p.max(), F32(0)) - low if stored else np.abs(p).max()) / n
+                 for p, low in zip(parts, lows)]
+        factor = max(exact) / F32(448) if self.scale == "e4m3" else F32(1)
+        q, scales = [], []
+        for p, low, s in zip(parts, lows, exact):
+            if self.scale == "e4m3":
+                ratio = s / factor if factor > 0 else F32(0)
+                s = min(round_scale(ratio, "e4m3"), F32(448))
+            else:
+                s = F32(np.float16(s))
+            with np.errstate(divide="ignore", over="ignore"):
+                inv = F32(1) / (factor * s)
+            inv = F32(0) if np.isinf(inv) else inv
+            z = np.clip(np.rint(-low * inv), F32(0), n) if stored else F32(0)
+            c = np.clip(np.rint(p * inv) + z, F32(0) if stored else -n, n) - z
+            q += c.astype(np.int64).tolist()
+            scales.append(s)
+        return np.array(q), scales, factor
+
+
+def cut_sum(steps, q, first, end, groups, scales):
+    """f over columns first ... end - 1, cut where a group of activations ends."""
+    f = np.zeros(len(steps), F32)
+    while first < end:
+        stop = min(end, (first // groups.group + 1) * groups.group)
+        i = (steps[:, first:stop] @ q[first:stop]).astype(F32)
+        f = fma(i, scales[first // groups.group], f)
+        first = stop
+    return f
+
+
 def linear_integer(x, weight, planes, bias=None):
-    """Strict linear with int16 (planes = 2) or int8 (1) activations."""
+    """Strict linear with int16 (planes = 2), int8 (1) or grouped activations."""
     grid = weight.grid
     steps = weight.twice_offsets()
     factor = weight.factor
@@ -192,7 +241,10 @@ def linear_integer(x, weight, planes, bias=None):
     width = grid.group or 512
     y = np.zeros((len(x), n), F32)
     for m, row in enumerate(x):
-        q, scale = quantize_row(row, 32639 if planes == 2 else 127)
+        if isinstance(planes, Groups):
+            q, column_scales, scale = planes.quantize(row)
+        else:
+            q, scale = quantize_row(row, 32639 if planes == 2 else 127)
         hi = (q + 128) >> 8
         lo = q - 256 * hi if planes == 2 else q
         total = np.zeros(n, F32)
@@ -201,7 +253,9 @@ def linear_integer(x, weight, planes, bias=None):
             for first in range(slab, min(slab + 512, k), width):
                 end = min(first + width, slab + 512, k)
                 f = (steps[:, first:end] @ lo[first:end]).astype(F32)
-                if planes == 2:
+                if isinstance(planes, Groups):
+                    f = cut_sum(steps, q, first, end, planes, column_scales)
+                elif planes == 2:
                     i = (steps[:, first:end] @ hi[first:end]).astype(F32)
                     f = fma(i, F32(256), f)
                 if grid.group == 0:

@@ -15,6 +15,8 @@
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 solver=given" 2>&1 | FileCheck %s --check-prefix=GIVEN
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 file=x" 2>&1 | FileCheck %s --check-prefix=FILE
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 activation=f32" 2>&1 | FileCheck %s --check-prefix=ACTIVATION
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 activation=i4" 2>&1 | FileCheck %s --check-prefix=ACTIVATION-GROUP
+// RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 activation=i4-g32-e4m3-f16" 2>&1 | FileCheck %s --check-prefix=ACTIVATION-TWICE
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 roles=lm_head" 2>&1 | FileCheck %s --check-prefix=ROLE
 // RUN: not lowbit-opt %s --lowbit-quantize="format=int4-g64 first-layer=3 last-layer=2" 2>&1 | FileCheck %s --check-prefix=RANGE
 // RUN: not lowbit-opt %s --lowbit-set-cache="type=i3" 2>&1 | FileCheck %s --check-prefix=CACHE
@@ -38,6 +40,8 @@
 // GIVEN: solver given needs a file: codes and scales are read from it
 // FILE: file "x" does not go with solver search: only solver given reads codes
 // ACTIVATION: activation f32 does not go with format int4-g64: integer weights are multiplied with integers
+// ACTIVATION-GROUP: activation "i4" is not known, must be i16, i8 or i{4,2}-{g32,g64,g128}[-f16|-e4m3][-integer|-stored]
+// ACTIVATION-TWICE: activation "i4-g32-e4m3-f16" is not known
 // ROLE: role "lm_head" is not known, must be embedding, head,
 // RANGE: last-layer 2 does not go with first-layer 3: the range is empty
 // CACHE: cache type "i3" is not known, must be f16, f32, i8 or i{4,2}[-g32|-g64|-head]

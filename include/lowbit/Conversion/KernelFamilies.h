@@ -39,9 +39,9 @@ const KernelFamily *findKernelFamily(llvm::StringRef name);
 
 // Families, one file each.
 extern const KernelFamily addFamily, attentionFamily, diagonalMomentsFamily,
-    embeddingFamily, gateFamily, linearFamily, quantizeRowsFamily,
-    rmsNormFamily, rotaryFamily, rotaryCacheFamily, rotaryTableFamily,
-    secondMomentsFamily, selectRowsFamily;
+    embeddingFamily, gateFamily, linearFamily, quantizeGroupsFamily,
+    quantizeRowsFamily, rmsNormFamily, rotaryFamily, rotaryCacheFamily,
+    rotaryTableFamily, secondMomentsFamily, selectRowsFamily;
 
 } // namespace lowbit
 

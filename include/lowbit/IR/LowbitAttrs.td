@@ -204,21 +204,37 @@ def Lowbit_SourceAttr : Lowbit_Attr<"Source", "source"> {
 def Lowbit_ActivationAttr : Lowbit_Attr<"Activation", "activation"> {
   let summary = "how a linear sees its input";
   let description = [{
-    `f32` as it is; `i16` and `i8` symmetric integers with one scale per token
-    (Spec.md, section 3).
+    `f32` as it is; `i16` and `i8` symmetric integers with one scale per token;
+    `i4` and `i2` integers with a scale for each group of columns, `f16` or, times
+    one factor per token, `f8E4M3FN`, with offset `integer` (symmetric) or
+    `stored` (a zero point) (Spec.md, section 3).
 
     Constraints:
 
-    - (C1) the type is `f32`, `i16` or `i8`.
+    - (C1) the type is `f32`, `i16`, `i8`, `i4` or `i2`.
+    - (C2) i4 and i2 have a group of 32, 64 or 128, a scale and an offset; other
+      types have none.
+    - (C3) `scale` is `f16` or `f8E4M3FN`; `offset` is `integer` or `stored`.
 
-    Example: `#lowbit.activation<i16>`
+    Example: `#lowbit.activation<i16>`, `#lowbit.activation<i4, group = 32, scale = f8E4M3FN, offset = stored>`
   }];
-  let parameters = (ins "::mlir::Type":$type);
-  let assemblyFormat = "`<` $type `>`";
+  let parameters = (ins
+    "::mlir::Type":$type,
+    DefaultValuedParameter<"int64_t", "0">:$group,
+    OptionalParameter<"::mlir::Type">:$scale,
+    DefaultValuedParameter<"::lowbit::ZeroOffset", "::lowbit::ZeroOffset::Integer">:$offset);
+  let builders = [AttrBuilder<(ins "::mlir::Type":$type), [{
+    return $_get($_ctxt, type, 0, ::mlir::Type(), ::lowbit::ZeroOffset::Integer);
+  }]>];
+  let assemblyFormat = "`<` $type `` custom<ActivationGroup>($group, $scale, $offset) `>`";
   let genVerifyDecl = 1;
   let extraClassDeclaration = [{
-    /// Planes of signed bytes: 2 for i16, 1 for i8, 0 for f32.
+    /// Planes of signed bytes: 2 for i16, 0 for f32, else 1.
     int64_t getPlanes() const;
+    /// Whether there is a scale for each group of columns.
+    bool isGrouped() const { return getGroup() != 0; }
+    /// `i8`, `i4-g32-e4m3-stored`.
+    std::string getShortName() const;
   }];
 }
 

@@ -16,6 +16,12 @@ namespace lowbit {
 /// understood and what there is.
 Result<FormatPtr> parseFormatName(llvm::StringRef name);
 
+/// How a linear sees its input, by name, as the text of the attribute:
+/// `i16`, `i8`, or `i4|i2-g32|g64|g128 [-f16|-e4m3] [-integer|-stored]`, with
+/// f16 scales and offset integer unless said. Errors (exit 2) say what there
+/// is.
+Result<std::string> parseActivationName(llvm::StringRef name);
+
 /// The options of `lowbit-quantize`, with its defaults.
 struct QuantizeChoice {
   llvm::SmallVector<std::string> roles;

@@ -58,7 +58,8 @@ def LowbitQuantize : Pass<"lowbit-quantize", "::mlir::ModuleOp"> {
            "What gptq adds to the diagonal of the second moments, as a share of "
            "its mean">,
     Option<"activation", "activation", "std::string", /*default=*/"\"i16\"",
-           "How linears see their input: i16 or i8">,
+           "How linears see their input: i16, i8, or e.g. "
+           "i4-g32-e4m3-stored">,
   ];
 }
 

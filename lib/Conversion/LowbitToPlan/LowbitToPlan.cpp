@@ -24,9 +24,10 @@ using namespace lowbit;
 
 namespace {
 
-/// Quantized rows in their three buffers (Spec.md, 5.2).
+/// Quantized rows in their buffers (Spec.md, 5.2).
 struct QuantizedRows {
   int64_t q, scales, sums;
+  int64_t groupScales = -1; ///< of activations with groups
 };
 
 int64_t ceilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
@@ -68,8 +69,8 @@ private:
   FailureOr<RowView> emitRmsNorm(RmsNormOp op);
   FailureOr<RowView> emitGate(GateOp op);
   FailureOr<RowView> emitRotary(RotaryOp op);
-  FailureOr<QuantizedRows> getQuantized(Value value, int64_t planes,
-                                        int64_t sumGroup);
+  FailureOr<QuantizedRows> getQuantized(Value value, ActivationAttr activation,
+                                        int64_t sumColumns);
   LogicalResult addPrologue(Value value, AbstractStep &step, StepCount &count);
   FailureOr<int64_t> getWeight(Value value);
   FailureOr<RowView> getResidual(LinearOp op, AddOp &addition, bool &inPlace);
@@ -103,7 +104,7 @@ private:
   PlanBuilder plan;
   DenseMap<Operation *, int64_t> position;
   DenseMap<Value, RowView> views;
-  DenseMap<std::tuple<Value, int64_t, int64_t>, QuantizedRows> quantized;
+  DenseMap<std::tuple<Value, Attribute, int64_t>, QuantizedRows> quantized;
   DenseMap<Attribute, std::pair<int64_t, int64_t>> angles;
   DenseMap<int64_t, int64_t> layerOffsets; ///< layer → byte in a page
   DenseMap<int64_t, int64_t> layerBytes;
@@ -249,29 +250,44 @@ LogicalResult GraphToPlan::addPrologue(Value value, AbstractStep &step,
   return success();
 }
 
-FailureOr<QuantizedRows> GraphToPlan::getQuantized(Value value, int64_t planes,
-                                                   int64_t sumGroup) {
-  auto key = std::make_tuple(value, planes, sumGroup);
+/// Rows as integers for weights whose exact sums cover `sumColumns` columns.
+FailureOr<QuantizedRows> GraphToPlan::getQuantized(Value value,
+                                                   ActivationAttr activation,
+                                                   int64_t sumColumns) {
+  int64_t group = activation.getGroup(), planes = activation.getPlanes();
+  int64_t sumGroup = group ? std::min(group, sumColumns) : sumColumns;
+  auto key = std::make_tuple(value, Attribute(activation), sumGroup);
   auto known = quantized.find(key);
   if (known != quantized.end())
     return known->second;
   int64_t columns = columnsOf(value);
-  AbstractStep step = makeStep("quantize_rows", "", StepCount::Rows);
+  StringRef family = group ? "quantize_groups" : "quantize_rows";
+  AbstractStep step = makeStep(family, "", StepCount::Rows);
   StepCount count = StepCount::Rows;
   if (failed(addPrologue(value, step, count)))
     return failure();
   StringRef prologue =
       cast<StringAttr>(step.parameters.get("prologue")).getValue();
   auto makeNamed = [&](StringRef prologue) {
-    AbstractStep named =
-        makeStep("quantize_rows",
-                 "_" + Twine(prologue) + "_" + Twine(columns) + "_p" +
-                     Twine(planes) + "_g" + Twine(sumGroup),
-                 count);
+    std::string stem =
+        (Twine("_") + prologue + "_" + Twine(columns) + "_" +
+         (group ? activation.getShortName() : "p" + std::to_string(planes)) +
+         "_g" + Twine(sumGroup))
+            .str();
+    std::replace(stem.begin(), stem.end(), '-', '_');
+    AbstractStep named = makeStep(family, stem, count);
     named.parameters.set("prologue", builder.getStringAttr(prologue));
     set(named, "columns", columns);
-    set(named, "planes", planes);
     set(named, "sum_group", sumGroup);
+    if (!group) {
+      set(named, "planes", planes);
+      return named;
+    }
+    set(named, "bits", activation.getType().getIntOrFloatBitWidth());
+    set(named, "group", group);
+    named.parameters.set("scale", TypeAttr::get(activation.getScale()));
+    bool isStored = activation.getOffset() == ZeroOffset::Stored;
+    named.parameters.set("zero_points", builder.getBoolAttr(isStored));
     return named;
   };
   AbstractStep named = makeNamed(prologue), plain = makeNamed("none");
@@ -289,6 +305,11 @@ FailureOr<QuantizedRows> GraphToPlan::getQuantized(Value value, int64_t planes,
       plan.addRowBytes("sums", 4 * planes * ceilDiv(columns, sumGroup), count);
   for (int64_t buffer : {result.q, result.scales, result.sums})
     named.args.push_back({buffer, Access::Write});
+  if (group) {
+    result.groupScales =
+        plan.addRowBytes("group_scales", 4 * ceilDiv(columns, group), count);
+    named.args.push_back({result.groupScales, Access::Write});
+  }
   plan.addStep(std::move(named));
   quantized[key] = result;
   return result;
@@ -425,16 +446,21 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
   SmallVector<StepArgument> inputs;
   if (planes > 0) {
     FormatInterface encoding = getFormat(type);
-    FailureOr<QuantizedRows> x =
-        getQuantized(op.getInput(), planes, encoding.getSumColumns());
+    FailureOr<QuantizedRows> x = getQuantized(op.getInput(), op.getActivation(),
+                                              encoding.getSumColumns());
     if (failed(x))
       return failure();
     inputs = {{x->q, Access::Read},
               {x->scales, Access::Read},
               {x->sums, Access::Read}};
+    if (op.getActivation().isGrouped()) {
+      inputs.push_back({x->groupScales, Access::Read});
+      set(step, "activation_group", op.getActivation().getGroup());
+    }
     count =
         plan.getBuffer(x->q).bytes.perRow ? StepCount::Rows : StepCount::Logits;
-    format = encoding.getShortName() + "_a" + std::to_string(8 * planes);
+    format = encoding.getShortName() + "_a" +
+             op.getActivation().getShortName().substr(1);
     // Names of kernels are symbols: `int4-g64`, `trellis1+0.5`.
     std::replace(format.begin(), format.end(), '-', '_');
     std::replace(format.begin(), format.end(), '+', '_');

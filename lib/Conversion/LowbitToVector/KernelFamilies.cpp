@@ -3,12 +3,20 @@
 #include "lowbit/Conversion/KernelFamilies.h"
 
 const lowbit::KernelFamily *lowbit::findKernelFamily(llvm::StringRef name) {
-  static const KernelFamily *const families[] = {
-      &addFamily,          &attentionFamily,   &diagonalMomentsFamily,
-      &embeddingFamily,    &gateFamily,        &linearFamily,
-      &quantizeRowsFamily, &rmsNormFamily,     &rotaryFamily,
-      &rotaryCacheFamily,  &rotaryTableFamily, &secondMomentsFamily,
-      &selectRowsFamily};
+  static const KernelFamily *const families[] = {&addFamily,
+                                                 &attentionFamily,
+                                                 &diagonalMomentsFamily,
+                                                 &embeddingFamily,
+                                                 &gateFamily,
+                                                 &linearFamily,
+                                                 &quantizeGroupsFamily,
+                                                 &quantizeRowsFamily,
+                                                 &rmsNormFamily,
+                                                 &rotaryFamily,
+                                                 &rotaryCacheFamily,
+                                                 &rotaryTableFamily,
+                                                 &secondMomentsFamily,
+                                                 &selectRowsFamily};
   for (const KernelFamily *family : families)
     if (family->name == name)
       return family;

@@ -55,11 +55,16 @@ static void readActivation(KernelParameters &parameters, LinearKernel &linear) {
     linear.planes = 2;
   else if (type.isInteger(8))
     linear.planes = 1;
-  else if (!type.isF32())
-    return parameters.report("activation", "expected f32, i16 or i8");
+  else if (type.isInteger(4) || type.isInteger(2)) {
+    linear.planes = 1;
+    linear.activationGroup = parameters.integer("activation_group", 32, 128);
+    if (!llvm::is_contained({32, 64, 128}, linear.activationGroup))
+      parameters.report("activation_group", "expected 32, 64 or 128");
+  } else if (!type.isF32())
+    return parameters.report("activation", "expected f32, i16, i8, i4 or i2");
   if (linear.isInteger() == (linear.planes == 0))
     return parameters.report("activation",
-                             "expected i16 or i8 for integer weights and f32 "
+                             "expected integers for integer weights and f32 "
                              "for float weights");
   if (linear.isInteger())
     return;
@@ -93,7 +98,13 @@ int64_t LinearKernel::tileBytes() const {
   return (bytes + tileAlignment - 1) / tileAlignment * tileAlignment;
 }
 
+int64_t LinearKernel::cutColumns() const {
+  return std::min(sumColumns(), isCut() ? activationGroup : sumColumns());
+}
+
 int64_t LinearKernel::sumCount() const {
+  if (isCut())
+    return (inputs + cutColumns() - 1) / cutColumns();
   if (!isRowScaled())
     return weights.geometry.groups;
   return (inputs + slabColumns - 1) / slabColumns;
@@ -126,6 +137,8 @@ LinearArguments LinearArguments::load(const LinearKernel &linear,
     result.q = argument();
     result.scales = argument();
     result.sums = argument();
+    if (linear.isCut())
+      result.groupScales = argument();
   } else {
     result.x = k.offset(argument(), linear.xOffset * 4);
   }

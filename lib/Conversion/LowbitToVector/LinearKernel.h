@@ -40,6 +40,8 @@ struct LinearKernel {
   std::optional<TrellisStreams> trellis;
   /// Planes of signed bytes of the activations: 2, 1, or 0 for f32.
   int64_t planes = 0;
+  /// Columns of activations that share a scale; 0: those of a token.
+  int64_t activationGroup = 0;
   /// Smallest token count that the kernel is for: 1, 2 or 32, named 1, 16, 32.
   int64_t bucket = 1;
   bool hasBias = false;
@@ -60,7 +62,16 @@ struct LinearKernel {
   int64_t itemTiles() const { return bucket == 32 ? 2 : 1; }
   /// Bytes of one plane of a row of activations (Spec.md, 5.2).
   int64_t planeStride() const { return (inputs + 63) / 64 * 64 + 64; }
-  /// Sums of activations per plane: one for each group, or each slab.
+  /// Whether a group or a slab is cut where the activations' scale changes.
+  bool isCut() const { return activationGroup != 0; }
+  /// Columns of a cut: what one exact sum covers.
+  int64_t cutColumns() const;
+  /// Scales of the activations of a token.
+  int64_t groupScaleCount() const {
+    return (inputs + activationGroup - 1) / activationGroup;
+  }
+  /// Sums of activations per plane: one for each group, or each slab; or for
+  /// each cut.
   int64_t sumCount() const;
   /// Columns that one exact integer sum covers at most: a group or a slab.
   int64_t sumColumns() const;
@@ -72,6 +83,7 @@ struct LinearKernel {
 /// The arguments of a kernel function, loaded.
 struct LinearArguments {
   Value q, scales, sums; ///< integer activations
+  Value groupScales;     ///< those of the columns, where they have groups
   Value x;               ///< f32 activations, at the first column of the view
   Value weight, bias, residual, y;
   Value tokens;     ///< i64

@@ -160,24 +160,40 @@ SmallVector<Value> IntegerPanel::groupedPartials(Value token, int64_t joint,
           panels.push_back(k.element(panel(tile), g,
                                      group / stepColumns * dot->stepBytes()));
         Value column = k.add(firstColumn, k.mul(g, k.index(group)));
-        SmallVector<Sums> exact =
-            dot->panelSums(panels, {token, column, firstToken, firstColumn},
-                           count, {group, Value()});
+        SmallVector<Value> zeros;
+        for (int64_t tile = 0; tile < joint && isStored(); ++tile)
+          zeros.push_back(k.load(
+              k.i32x16(),
+              k.element(at(scratch.zeros + tile * PanelScratch::groupsBytes), g,
+                        64),
+              64));
+        SmallVector<Value> f;
+        SmallVector<Sums> exact;
+        if (linear.isCut()) {
+          int64_t cut = linear.cutColumns();
+          Value rest = k.sub(k.index(linear.inputs + cut - 1), column);
+          Value cuts =
+              minInteger(k, k.index(group / cut), k.div(rest, k.index(cut)));
+          f = cutSums(panels, token, column, cuts, zeros, count);
+        } else {
+          exact =
+              dot->panelSums(panels, {token, column, firstToken, firstColumn},
+                             count, {group, Value()});
+        }
         SmallVector<Value> next;
-        Value groupSums = k.element(sums, g, 4);
         for (int64_t tile = 0; tile < joint; ++tile) {
           int64_t base = tile * PanelScratch::groupsBytes;
           Value scale = k.load(k.f32x16(),
                                k.element(at(scratch.scales + base), g, 64), 64);
-          Value zeros;
-          if (isStored())
-            zeros = k.load(k.i32x16(),
-                           k.element(at(scratch.zeros + base), g, 64), 64);
           for (int64_t c = 0; c < count; ++c) {
             int64_t i = tile * count + c;
-            Value f = steps.toFloat(exact[i],
-                                    k.offset(groupSums, c * tokenSums), zeros);
-            next.push_back(k.fma(f, scale, carried[i]));
+            Value sum = linear.isCut()
+                            ? f[i]
+                            : steps.toFloat(exact[i],
+                                            k.offset(k.element(sums, g, 4),
+                                                     c * tokenSums),
+                                            isStored() ? zeros[tile] : Value());
+            next.push_back(k.fma(sum, scale, carried[i]));
           }
         }
         return next;

@@ -34,6 +34,9 @@ private:
   Value rowTotal(Value tile, Value zeros);
   /// partial + f · s of one group.
   Value addGroup(Value tile, Value group, Value partial, int64_t columns);
+  /// f of `columns` columns from `column` on, cut where the activations' scale
+  /// changes; `codes` points at those of `column`.
+  Value cutSum(Value codes, Value column, int64_t columns, Value zeros);
   /// total + Σ over one slab of the row, of `columns` columns.
   Value addSlab(Value tile, Value slab, Value zeros, Value total,
                 int64_t columns);
@@ -54,6 +57,37 @@ void RowWalk::prefetch(Value codes, int64_t bytes) {
     k.prefetch(k.offset(codes, prefetchBytes + at));
 }
 
+Value RowWalk::cutSum(Value codes, Value column, int64_t columns, Value zeros) {
+  int64_t cut = linear.cutColumns();
+  const DecodeShape &shape = *linear.weights.shape;
+  int64_t cutBytes = shape.blocks(cut) * shape.blockBytes();
+  Value firstSum = k.div(column, k.index(cut));
+  auto add = [&](Value index, Value f, int64_t count) {
+    Value here = k.add(column, k.mul(index, k.index(cut)));
+    Value codesHere = k.element(codes, index, cutBytes);
+    if (linear.isRowScaled())
+      prefetch(codesHere, cutBytes);
+    Sums exact =
+        dot->finish(dot->accumulate(dot->start(), codesHere, here, count));
+    Value sums = steps.sums(token, k.add(firstSum, index));
+    return k.fma(steps.toFloat(exact, sums, zeros),
+                 steps.groupScale(token, here), f);
+  };
+  Value f = zeroF32();
+  int64_t whole = columns / cut;
+  if (whole <= 4)
+    for (int64_t i = 0; i < whole; ++i)
+      f = add(k.index(i), f, cut);
+  else
+    f = k.forLoop(k.index(0), k.index(whole), 1, f,
+                  [&](Value i, ValueRange carried) {
+                    return SmallVector<Value>{add(i, carried[0], cut)};
+                  })[0];
+  if (int64_t rest = columns % cut)
+    f = add(k.index(whole), f, rest);
+  return f;
+}
+
 Value RowWalk::addGroup(Value tile, Value group, Value partial,
                         int64_t columns) {
   const TileGeometry &geometry = linear.weights.geometry;
@@ -62,12 +96,17 @@ Value RowWalk::addGroup(Value tile, Value group, Value partial,
   int64_t codesBytes =
       linear.weights.shape->blocks(columns) * geometry.blockBytes;
   prefetch(codes, codesBytes + geometry.scalesBytes + geometry.zerosBytes);
-  Sums exact =
-      dot->finish(dot->accumulate(dot->start(), codes, column, columns));
   Value zeros;
   if (linear.weights.hasStoredZeros())
     zeros = steps.zeros(k.offset(codes, codesBytes + geometry.scalesBytes));
-  Value f = steps.toFloat(exact, steps.sums(token, group), zeros);
+  Value f;
+  if (linear.isCut()) {
+    f = cutSum(codes, column, columns, zeros);
+  } else {
+    Sums exact =
+        dot->finish(dot->accumulate(dot->start(), codes, column, columns));
+    f = steps.toFloat(exact, steps.sums(token, group), zeros);
+  }
   return k.fma(f, steps.scales(k.offset(codes, codesBytes)), partial);
 }
 
@@ -110,6 +149,8 @@ Value RowWalk::addSlab(Value tile, Value slab, Value zeros, Value total,
   int64_t bytesPerColumn = shape.blockBytes() / shape.columns();
   Value firstColumn = k.mul(slab, k.index(slabColumns));
   Value codes = k.element(tile, firstColumn, bytesPerColumn);
+  if (linear.isCut())
+    return k.add(total, cutSum(codes, firstColumn, columns, zeros));
   Sums sums = dot->start();
   auto add = [&](Value column, ValueRange carried, int64_t count) {
     Value here = k.element(codes, column, bytesPerColumn);

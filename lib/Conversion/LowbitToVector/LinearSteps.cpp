@@ -51,6 +51,13 @@ Value LinearSteps::toFloat(const Sums &exact, Value sums, Value zeros) {
   return k.fma(parts[0], k.splat(k.f32(256.0f)), parts[1]);
 }
 
+Value LinearSteps::groupScale(Value token, Value column) {
+  Value group = k.shru(column, llvm::Log2_64(linear.activationGroup));
+  Value i = k.add(k.mul(token, k.index(linear.groupScaleCount())), group);
+  return k.splat(k.load(k.getBuilder().getF32Type(),
+                        k.element(arguments.groupScales, i, 4)));
+}
+
 void LinearSteps::writeRow(Value token, Value tile, Value total,
                            Value rowScales) {
   Type f32 = k.getBuilder().getF32Type();

@@ -12,6 +12,9 @@
 //         for each vector:                indices, lookups, dot products
 //     result (or y) from totals and scales
 //
+// Where the activations have groups, a slab is cut into them, each with parts
+// of its own, and f is the sum of its cuts.
+//
 // With `vpdpbusd` each plane of the activations has sums of its own; elsewhere
 // planes are joined to words (widenActivations), whose sums wrap but end in
 // i32: |Σ T·q| ≤ 512 · 127 · 32639 < 2^31.
@@ -56,6 +59,24 @@ private:
   void addStrand(size_t stream, Value codes);
   void addSlab(size_t stream, Value codes, Value slab, int64_t vectors,
                bool isLast);
+  void addCutSlab(size_t stream, Value codes, Value column, int64_t vectors,
+                  bool isLast);
+  /// Exact sums of `vectors` vectors from `codes` and `column` on, whose plain
+  /// sums are at `plain`; `finish` gets f of each panel.
+  void addSpan(size_t stream, Value codes, Value column, Value plain,
+               int64_t vectors, bool isLast,
+               function_ref<void(Value panel, Value f)> finish);
+  /// Adds a vector to that of `panel` at `place`.
+  void addTo(int64_t place, Value panel, Value value) {
+    Value pointer = k.element(at(place), panel, 64);
+    k.store(k.add(k.load(k.f32x16(), pointer, 64), value), pointer, 64);
+  }
+  /// Zeros the vectors of the strand's panels at `place`.
+  void clear(size_t stream, int64_t place) {
+    k.forLoop(k.index(0), k.index(panels(stream)), 1, [&](Value panel) {
+      k.store(k.zero(k.f32x16()), k.element(at(place), panel, 64), 64);
+    });
+  }
   void addPart(size_t stream, const Part &part, Value codes, Value column,
                int64_t vectors, bool isLast);
   /// Sums after one more vector.
@@ -163,29 +184,58 @@ void TrellisRow::addPart(size_t stream, const Part &part, Value codes,
       }
 }
 
-void TrellisRow::addSlab(size_t stream, Value codes, Value slab,
-                         int64_t vectors, bool isLast) {
-  Value column = k.mul(slab, k.index(slabColumns));
-  Value here = k.element(codes, slab, slabVectors * 64);
+void TrellisRow::addSpan(size_t stream, Value codes, Value column, Value plain,
+                         int64_t vectors, bool isLast,
+                         function_ref<void(Value panel, Value f)> finish) {
   for (const Part &part : parts(linear.trellis->format.streams[stream]))
-    addPart(stream, part, here, column, vectors, isLast);
-  Value plain = steps.sums(token, slab);
+    addPart(stream, part, codes, column, vectors, isLast);
   k.forLoop(k.index(0), k.index(panels(stream)), 1, [&](Value panel) {
     Value from = k.element(at(scratch.sums), panel, planeSums() * 64);
     Sums exact;
     for (int64_t plane = 0; plane < planeSums(); ++plane)
       exact.push_back(k.load(k.i32x16(), k.offset(from, plane * 64), 64));
-    Value total = k.element(at(scratch.totals), panel, 64);
-    k.store(k.add(k.load(k.f32x16(), total, 64),
-                  steps.toFloat(exact, plain, Value())),
-            total, 64);
+    finish(panel, steps.toFloat(exact, plain, Value()));
   });
 }
 
-void TrellisRow::addStrand(size_t stream, Value codes) {
+void TrellisRow::addCutSlab(size_t stream, Value codes, Value column,
+                            int64_t vectors, bool isLast) {
+  clear(stream, scratch.cuts);
+  int64_t cutVectors = linear.cutColumns() / trellisColumns;
+  Value firstCut = k.div(column, k.index(linear.cutColumns()));
+  auto addCut = [&](Value index, int64_t count, bool last) {
+    Value here = k.add(column, k.mul(index, k.index(linear.cutColumns())));
+    Value scale = steps.groupScale(token, here);
+    addSpan(stream, k.element(codes, index, cutVectors * 64), here,
+            steps.sums(token, k.add(firstCut, index)), count, last,
+            [&](Value panel, Value f) {
+              Value sum = k.element(at(scratch.cuts), panel, 64);
+              k.store(k.fma(f, scale, k.load(k.f32x16(), sum, 64)), sum, 64);
+            });
+  };
+  int64_t whole = isLast ? (vectors - 1) / cutVectors : vectors / cutVectors;
+  k.forLoop(k.index(0), k.index(whole), 1,
+            [&](Value index) { addCut(index, cutVectors, false); });
+  if (isLast)
+    addCut(k.index(whole), vectors - whole * cutVectors, true);
   k.forLoop(k.index(0), k.index(panels(stream)), 1, [&](Value panel) {
-    k.store(k.zero(k.f32x16()), k.element(at(scratch.totals), panel, 64), 64);
+    addTo(scratch.totals, panel,
+          k.load(k.f32x16(), k.element(at(scratch.cuts), panel, 64), 64));
   });
+}
+
+void TrellisRow::addSlab(size_t stream, Value codes, Value slab,
+                         int64_t vectors, bool isLast) {
+  Value column = k.mul(slab, k.index(slabColumns));
+  Value here = k.element(codes, slab, slabVectors * 64);
+  if (linear.isCut())
+    return addCutSlab(stream, here, column, vectors, isLast);
+  addSpan(stream, here, column, steps.sums(token, slab), vectors, isLast,
+          [&](Value panel, Value f) { addTo(scratch.totals, panel, f); });
+}
+
+void TrellisRow::addStrand(size_t stream, Value codes) {
+  clear(stream, scratch.totals);
   // The last slab ends with the strand's last vector.
   int64_t vectors = linear.trellis->geometry.vectors;
   int64_t slabs = (vectors - 1) / slabVectors;

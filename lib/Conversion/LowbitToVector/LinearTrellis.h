@@ -27,6 +27,8 @@ struct TrellisRowScratch {
   int64_t activations = 0;
   /// [panel of the strand][plane] i32x16; [panel] f32x16.
   int64_t sums, totals;
+  /// [panel of the strand] f32x16: f so far of a slab that is cut.
+  int64_t cuts;
   /// [panel of the tile] f32x16: the streams so far.
   int64_t results;
   int64_t end;
@@ -35,7 +37,8 @@ struct TrellisRowScratch {
     int64_t panels = tilePanels(*linear.trellis);
     sums = linear.planeStride() * 2;
     totals = sums + panels * 2 * 64;
-    results = totals + panels * 64;
+    cuts = totals + panels * 64;
+    results = cuts + (linear.isCut() ? panels * 64 : 0);
     end = results + panels * 64;
   }
 };

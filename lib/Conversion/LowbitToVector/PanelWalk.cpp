@@ -23,12 +23,48 @@ void PanelWalk::beginSlab(Value index) {
   dot->beginSlab(firstToken, endToken, firstColumn);
 }
 
+SmallVector<Value> PanelWalk::cutSums(ArrayRef<Value> panels, Value token,
+                                      Value column, Value cuts,
+                                      ArrayRef<Value> zeros, int64_t count) {
+  int64_t cut = linear.cutColumns();
+  int64_t cutBytes = cut / stepColumns * dot->stepBytes();
+  int64_t tokenSums = linear.planes * linear.sumCount() * 4;
+  Value firstSums = steps.sums(token, k.div(column, k.index(cut)));
+  SmallVector<Value> f(panels.size() * count, k.zero(k.f32x16()));
+  return k.forLoop(k.index(0), cuts, 1, f, [&](Value i, ValueRange carried) {
+    SmallVector<Value> here;
+    for (Value panel : panels)
+      here.push_back(k.element(panel, i, cutBytes));
+    Value at = k.add(column, k.mul(i, k.index(cut)));
+    SmallVector<Sums> exact = dot->panelSums(
+        here, {token, at, firstToken, firstColumn}, count, {cut, Value()});
+    Value sums = k.element(firstSums, i, 4);
+    SmallVector<Value> next(carried);
+    for (int64_t c = 0; c < count; ++c) {
+      Value scale = steps.groupScale(k.add(token, k.index(c)), at);
+      for (size_t tile = 0; tile < panels.size(); ++tile) {
+        Value &sum = next[tile * count + c];
+        sum = k.fma(steps.toFloat(exact[tile * count + c],
+                                  k.offset(sums, c * tokenSums),
+                                  zeros.empty() ? Value() : zeros[tile]),
+                    scale, sum);
+      }
+    }
+    return next;
+  });
+}
+
 SmallVector<Value> PanelWalk::rowPartials(Value token, int64_t joint,
                                           int64_t count,
                                           ArrayRef<Value> zeros) {
   SmallVector<Value> panels;
   for (int64_t tile = 0; tile < joint; ++tile)
     panels.push_back(panel(tile));
+  if (linear.isCut()) {
+    int64_t cut = linear.cutColumns();
+    Value cuts = k.div(k.add(columns, k.index(cut - 1)), k.index(cut));
+    return cutSums(panels, token, firstColumn, cuts, zeros, count);
+  }
   // Beyond the last column activations are 0, up to whole periods (5.2).
   Value periods = k.shrs(k.add(columns, k.index(periodColumns - 1)),
                          llvm::Log2_64(periodColumns));

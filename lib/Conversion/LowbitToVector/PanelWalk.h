@@ -42,6 +42,12 @@ protected:
   llvm::SmallVector<Value> rowPartials(Value token, int64_t joint,
                                        int64_t count,
                                        llvm::ArrayRef<Value> zeros);
+  /// f of `cuts` (i64) cuts from `column` on, where activations have groups,
+  /// for each panel (pointers to its first step there) and each of `count`
+  /// tokens.
+  llvm::SmallVector<Value> cutSums(llvm::ArrayRef<Value> panels, Value token,
+                                   Value column, Value cuts,
+                                   llvm::ArrayRef<Value> zeros, int64_t count);
 
   Value panel(int64_t index) {
     return k.offset(panelStart, index * panelBytes);

@@ -2,7 +2,7 @@
 //
 // Spec.md, section 3 (Activations) and 5.2. Two passes over a row: the largest
 // magnitude, then the integers and their sums. What a norm or a gate computes
-// is kept between the passes in scratch.
+// is kept between the passes in scratch (RowInput.h).
 //
 //   amax = max |x|, inv = Q / amax, q = clamp(rint(x · inv), -Q, Q)
 //   two planes: Q = 32639, hi = (q + 128) >> 8, lo = q - 256 · hi
@@ -12,7 +12,7 @@
 //
 //===----------------------------------------------------------------------===//
 
-#include "Prologue.h"
+#include "RowInput.h"
 #include <limits>
 
 using namespace lowbit;
@@ -24,19 +24,16 @@ namespace {
 class QuantizeRows {
 public:
   QuantizeRows(KernelOp kernel, KernelParameters &parameters)
-      : columns(parameters.integer("columns", 1)),
+      : input(parameters), columns(input.columns()),
         planes(parameters.integer("planes", 1, 2)),
-        sumGroup(parameters.integer("sum_group", 1)),
-        source(parameters.string("prologue"), columns, parameters) {
+        sumGroup(parameters.integer("sum_group", 1)) {
     if (!parameters.failed() &&
         !llvm::is_contained({16, 32, 64, 128, 512}, sumGroup))
       parameters.report("sum_group", "expected 16, 32, 64, 128 or 512");
   }
 
   void emit(KernelBuilder &k, const KernelArguments &arguments);
-  int64_t scratchBytes() const {
-    return source.isPlain() ? 0 : roundUp(columns, vectorLanes) * 4;
-  }
+  int64_t scratchBytes() const { return input.scratchBytes(); }
 
 private:
   float limit() const { return planes == 2 ? 32639.0f : 127.0f; }
@@ -51,10 +48,10 @@ private:
                  Value row);
   void emitPadding(KernelBuilder &k);
 
+  RowInput input;
   int64_t columns, planes, sumGroup;
-  RowSource source;
   /// Of the current row.
-  Value q, sums, scales, scratch, inverse;
+  Value q, sums, scales, inverse;
 };
 
 } // namespace
@@ -63,11 +60,9 @@ private:
 /// the numbers, with infinity and NaN above all of them, so none is lost.
 Value QuantizeRows::findMagnitude(KernelBuilder &k) {
   Value largest =
-      forColumns(k, columns, source.isPlain() ? 2 : 1, {k.zero(k.i32x16())},
+      forColumns(k, columns, input.isPlain() ? 2 : 1, {k.zero(k.i32x16())},
                  [&](Value i, int64_t lanes, ValueRange carried) {
-                   Value x = source.values(k, i, lanes);
-                   if (!source.isPlain())
-                     k.store(x, k.element(scratch, i, 4));
+                   Value x = input.first(k, i, lanes);
                    Value bits = k.bitcast(k.abs(x), k.i32x16());
                    return SmallVector<Value>{maxInteger(k, carried[0], bits)};
                  })[0];
@@ -94,8 +89,7 @@ SmallVector<Value> QuantizeRows::quantizeVector(KernelBuilder &k, Value i,
                                                 int64_t lanes,
                                                 ValueRange carried) {
   Type i8 = k.getBuilder().getI8Type();
-  Value x = source.isPlain() ? source.values(k, i, lanes)
-                             : k.load(k.f32x16(), k.element(scratch, i, 4));
+  Value x = input.again(k, i, lanes);
   Value bound = k.splat(k.f32(limit()));
   Value clamped = k.maxf(k.minf(k.rint(k.mul(x, inverse)), bound),
                          k.splat(k.f32(-limit())));
@@ -139,14 +133,14 @@ void QuantizeRows::emitPadding(KernelBuilder &k) {
 }
 
 void QuantizeRows::emit(KernelBuilder &k, const KernelArguments &arguments) {
-  int64_t inputs = source.argumentCount();
+  int64_t inputs = input.argumentCount();
   SmallVector<Value> pointers = loadArguments(k, arguments, inputs + 3);
-  scratch = arguments.scratch;
+  input.prepare(k, arguments.scratch);
   scales = pointers[inputs + 1];
   k.forLoop(arguments.begin, arguments.end, 1, [&](Value row) {
     q = k.element(pointers[inputs], row, planes * paddedColumns());
     sums = k.element(pointers[inputs + 2], row, planes * groups() * 4);
-    source.begin(k, pointers, row);
+    input.begin(k, pointers, row);
     emitScale(k, findMagnitude(k), row);
     int64_t whole = columns / sumGroup;
     if (whole > 0)

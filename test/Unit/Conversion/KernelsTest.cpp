@@ -309,3 +309,168 @@ TEST(Kernels, QuantizeRows) {
     for (const QuantizeCase &c : quantizeCases())
       checkQuantizeRows(kernels, c, variant);
 }
+
+//===----------------------------------------------------------------------===//
+// quantize_groups
+//===----------------------------------------------------------------------===//
+
+namespace {
+struct GroupsCase {
+  QuantizeCase base; ///< planes: bits
+  int64_t group;
+  bool e4m3, stored;
+  std::string name() const {
+    return formatv("{0}_g{1}_{2}_{3}", base.name(), group,
+                   e4m3 ? "e4m3" : "f16", stored ? "stored" : "integer")
+        .str();
+  }
+};
+
+/// Spec.md, section 3: q, scales and the token's factor of one row.
+struct NaiveGroups {
+  std::vector<int> q;
+  std::vector<float> scales;
+  float factor = 1;
+};
+} // namespace
+
+static NaiveGroups naiveGroups(const std::vector<float> &x,
+                               const GroupsCase &c) {
+  int64_t n = x.size(), bits = c.base.planes;
+  NaiveGroups result;
+  result.q.resize(n);
+  float steps = float(c.stored ? (1 << bits) - 1 : (1 << (bits - 1)) - 1);
+  std::vector<float> lows;
+  float largest = 0;
+  for (int64_t first = 0; first < n; first += c.group) {
+    float low = 0, high = 0;
+    for (int64_t i = first; i < std::min(first + c.group, n); ++i) {
+      if (!std::isfinite(x[i])) {
+        result.factor = std::numeric_limits<float>::quiet_NaN();
+        return result;
+      }
+      low = std::fmin(low, x[i]);
+      high = std::fmax(high, x[i]);
+    }
+    lows.push_back(low);
+    result.scales.push_back((c.stored ? high - low : std::fmax(high, -low)) /
+                            steps);
+    largest = std::fmax(largest, result.scales.back());
+  }
+  if (c.e4m3)
+    result.factor = largest / 448.0f;
+  for (size_t g = 0; g < result.scales.size(); ++g) {
+    float &s = result.scales[g];
+    s = c.e4m3
+            ? (result.factor > 0
+                   ? lowbit::e4m3ToFloat(lowbit::roundToE4M3(s / result.factor))
+                   : 0.0f)
+            : lowbit::f16ToFloat(lowbit::roundToF16(s));
+    float inverse = 1.0f / (result.factor * s);
+    if (std::isinf(inverse))
+      inverse = 0;
+    auto clamp = [&](float v, float lowest) {
+      return std::fmax(std::fmin(v, steps), lowest);
+    };
+    float z = c.stored ? clamp(std::rint(-lows[g] * inverse), 0) : 0;
+    for (int64_t i = g * c.group; i < std::min<int64_t>((g + 1) * c.group, n);
+         ++i)
+      result.q[i] = int(
+          clamp(std::rint(x[i] * inverse) + z, c.stored ? 0.0f : -steps) - z);
+  }
+  return result;
+}
+
+static void checkQuantizeGroups(KernelHarness &kernels, const GroupsCase &c,
+                                uint32_t variant) {
+  int64_t n = c.base.columns, rows = 6, sumGroup = c.base.sumGroup;
+  int64_t padded = (n + 63) / 64 * 64 + 64;
+  int64_t groups = (n + c.group - 1) / c.group;
+  int64_t sumCount = (n + sumGroup - 1) / sumGroup;
+  int64_t stride = c.base.prologue == "gate" ? 2 * n : n + 1;
+  Guarded<float> x(randomFloats(rows * stride, n + c.group));
+  Guarded<float> gain(randomFloats(n, 3));
+  // Zeros; as good as zeros; something not finite; one group much larger; one
+  // sign.
+  for (int64_t i = 0; i < stride; ++i) {
+    x[stride + i] = 0.0f;
+    x[2 * stride + i] *= 1e-41f;
+    if (i > c.group)
+      x[4 * stride + i] *= 1e-3f;
+    x[5 * stride + i] = std::fabs(x[5 * stride + i]);
+  }
+  x[4 * stride - 1 - (c.base.prologue == "gate" ? n : 0)] =
+      n % 2 ? std::numeric_limits<float>::quiet_NaN()
+            : std::numeric_limits<float>::infinity();
+  Guarded<int8_t> q(rows * padded);
+  Guarded<float> scales(rows), groupScales(rows * groups);
+  Guarded<int32_t> sums(rows * sumCount);
+  q.poison();
+  scales.poison();
+  sums.poison();
+  groupScales.poison();
+  std::vector<const void *> args{x.data()};
+  if (c.base.prologue != "none")
+    args.push_back(c.base.prologue == "gate" ? x.data() : gain.data());
+  for (const void *result :
+       {(const void *)q.data(), (const void *)scales.data(),
+        (const void *)sums.data(), (const void *)groupScales.data()})
+    args.push_back(result);
+  kernels.run(c.name(), variant, args, rows, rows, n);
+  for (int64_t row = 0; row < rows; ++row) {
+    NaiveGroups expected = naiveGroups(prologueRow(c.base, x, gain, row), c);
+    EXPECT_TRUE(equalBits(&expected.factor, &scales[row], 1, c.name()));
+    if (std::isnan(expected.factor))
+      continue;
+    std::vector<int8_t> bytes(padded);
+    std::vector<int32_t> expectedSums(sumCount);
+    for (int64_t i = 0; i < n; ++i) {
+      bytes[i] = int8_t(expected.q[i]);
+      expectedSums[i / sumGroup] += expected.q[i];
+    }
+    EXPECT_TRUE(
+        equalBytes(bytes.data(), &q[row * padded], padded, c.name() + " q"));
+    EXPECT_TRUE(equalBytes(expectedSums.data(), &sums[row * sumCount],
+                           sumCount * 4, c.name() + " sums"));
+    EXPECT_TRUE(equalBits(expected.scales.data(), &groupScales[row * groups],
+                          groups, c.name() + " scales"));
+  }
+  EXPECT_TRUE(q.intact() && scales.intact() && sums.intact() &&
+              groupScales.intact())
+      << c.name();
+}
+
+TEST(Kernels, QuantizeGroups) {
+  std::vector<GroupsCase> cases;
+  size_t next = 0;
+  const char *prologues[] = {"none", "rms_norm", "gate"};
+  for (int64_t columns : {1, 17, 32, 33, 64, 127, 172, 256, 300})
+    for (int64_t bits : {4, 2}) {
+      int64_t group = int64_t(32) << next % 3;
+      int64_t sumGroup = std::max<int64_t>(group >> next % 2, 32);
+      cases.push_back({{prologues[next % 3], columns, bits, sumGroup},
+                       group,
+                       next % 4 < 2,
+                       next / 2 % 2 == 0});
+      ++next;
+    }
+  std::string text;
+  for (const GroupsCase &c : cases) {
+    std::string kernel = kernelText(c.base);
+    kernel.replace(kernel.find(c.base.name()), c.base.name().size(), c.name());
+    kernel.replace(kernel.find("quantize_rows"), 13, "quantize_groups");
+    std::string planes = formatv("planes = {0}", c.base.planes).str();
+    kernel.replace(kernel.find(planes), planes.size(),
+                   formatv("bits = {0}, group = {1}, scale = {2}, zero_points "
+                           "= {3}",
+                           c.base.planes, c.group, c.e4m3 ? "f8E4M3FN" : "f16",
+                           c.stored ? "true" : "false")
+                       .str());
+    text += kernel;
+  }
+  KernelHarness kernels(text);
+  ASSERT_TRUE(kernels.ok());
+  for (uint32_t variant : runnableVariants())
+    for (const GroupsCase &c : cases)
+      checkQuantizeGroups(kernels, c, variant);
+}

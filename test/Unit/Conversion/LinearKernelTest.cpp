@@ -298,6 +298,33 @@ TEST_P(TrellisLinear, EqualsNaiveLoops) {
   check(cases, seed);
 }
 
+class GroupedActivations
+    : public testing::TestWithParam<std::tuple<int, int64_t>> {};
+
+/// Activations with a scale for each group of columns, against weights with
+/// smaller, equal and larger groups and with none.
+TEST_P(GroupedActivations, EqualsNaiveLoops) {
+  auto [bits, bucket] = GetParam();
+  uint64_t seed = baseSeed() * 15013 + bits * 997 + bucket;
+  Choices choices(seed);
+  std::vector<LinearCase> cases;
+  for (int64_t group : {0, 32, 64, 128}) {
+    LinearCase c;
+    c.bits = bits;
+    c.bucket = bucket;
+    c.planes = 1;
+    c.group = group;
+    c.activationGroup = choices.pick({32, 32, 64, 128});
+    choices.complete(c);
+    cases.push_back(c);
+  }
+  check(cases, seed);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, GroupedActivations,
+                         testing::Combine(testing::Values(2, 3, 4, 8),
+                                          testing::Values<int64_t>(1, 16, 32)));
+
 INSTANTIATE_TEST_SUITE_P(Buckets, TrellisLinear,
                          testing::Combine(testing::Values<int64_t>(1, 16, 32),
                                           testing::Values(1, 2)));
@@ -310,11 +337,12 @@ TEST_P(TableLinear, EqualsNaiveLoops) {
   uint64_t seed = baseSeed() * 15485863 + int(table) * 1009 + bucket * 31;
   Choices choices(seed);
   std::vector<LinearCase> cases;
-  for (int planes : {1, 2}) {
+  for (int planes : {1, 2, 0}) { // 0: one plane, in groups
     LinearCase c;
     c.table = table;
     c.bucket = bucket;
-    c.planes = planes;
+    c.planes = std::max(planes, 1);
+    c.activationGroup = planes ? 0 : choices.pick({32, 64, 128});
     choices.complete(c);
     c.offset = 0;
     c.group = choices.pick({0, 32, 64, 128});
@@ -339,6 +367,36 @@ INSTANTIATE_TEST_SUITE_P(
                                      LinearTable::Mxfp6, LinearTable::Mxint8,
                                      LinearTable::Ternary, LinearTable::Levels),
                      testing::Values<int64_t>(1, 16, 32)));
+
+class TrellisGroups : public testing::TestWithParam<int64_t> {};
+
+/// Slabs of a trellis code that are cut into groups of activations; the last
+/// cut, or the last slab, is short.
+TEST_P(TrellisGroups, EqualsNaiveLoops) {
+  uint64_t seed = baseSeed() * 32452843 + GetParam();
+  Choices choices(seed);
+  std::vector<LinearCase> cases;
+  for (const std::vector<int> &streams :
+       std::vector<std::vector<int>>{{1}, {4}, {1, 2}, {2, 2}})
+    for (int64_t inputs : {31, 172, 512, 1100}) {
+      LinearCase c;
+      c.weights = LinearWeights::Trellis;
+      c.streams = streams;
+      c.window = int(choices.pick({10, 12}));
+      c.bucket = GetParam();
+      c.planes = 1;
+      c.group = 0;
+      c.activationGroup = choices.pick({32, 64, 128});
+      choices.complete(c);
+      c.inputs = inputs;
+      c.inPlace = false;
+      cases.push_back(c);
+    }
+  check(cases, seed);
+}
+
+INSTANTIATE_TEST_SUITE_P(Buckets, TrellisGroups,
+                         testing::Values<int64_t>(1, 16, 32));
 
 class FloatLinear
     : public testing::TestWithParam<std::tuple<LinearWeights, int64_t>> {};
@@ -464,6 +522,12 @@ TEST(LinearKernel, RefusesWhatItCannotServe) {
   std::string weight = "type = tensor<16x64xf32, #lowbit.int<4, group = 64, "
                        "scale = f16, offset = half>>, activation = i8, ";
   EXPECT_NE(refused(weight + "bucket = 7, " + rest).find("'bucket'"),
+            std::string::npos);
+  EXPECT_NE(refused("type = tensor<16x64xf32, #lowbit.int<4, group = 64, scale "
+                    "= f16, offset = half>>, activation = i4, "
+                    "activation_group = 48, bucket = 1, " +
+                    rest)
+                .find("'activation_group'"),
             std::string::npos);
   EXPECT_NE(refused(weight + "bucket = 1, bias = false, residual = false, "
                              "y_stride = 15")

@@ -12,6 +12,12 @@ using namespace lowbit::test;
 
 static int64_t roundUp(int64_t a, int64_t b) { return (a + b - 1) / b * b; }
 
+std::string LinearCase::activationText() const {
+  if (activationGroup)
+    return "i4, activation_group = " + std::to_string(activationGroup);
+  return planes == 2 ? "i16" : "i8";
+}
+
 /// The listed levels of LinearTable::Levels.
 static constexpr int testLevels[] = {-127, -80, -3, 0, 1, 2, 50, 100, 101, 127};
 
@@ -100,13 +106,11 @@ std::string LinearCase::text(const std::string &name) const {
   os << "lowbit.kernel @" << name << " family \"linear\" {type = tensor<"
      << outputs << "x" << inputs << "x" << types[int(weights)];
   if (weights == LinearWeights::Integer) {
-    os << ", " << format()
-       << ">, activation = " << (planes == 2 ? "i16" : "i8");
+    os << ", " << format() << ">, activation = " << activationText();
   } else if (weights == LinearWeights::Trellis) {
     os << ", #lowbit.trellis<streams = [";
     llvm::interleaveComma(streams, os);
-    os << "], window = " << window
-       << ">>, activation = " << (planes == 2 ? "i16" : "i8");
+    os << "], window = " << window << ">>, activation = " << activationText();
   } else {
     os << ">, activation = f32, x_offset = " << xOffset
        << ", x_stride = " << xStride;
@@ -328,7 +332,13 @@ void LinearProblem::makeActivations() {
   scales = std::make_unique<Guarded<float>>(c.tokens);
   sums = std::make_unique<Guarded<int32_t>>(c.tokens * c.planes * sumCount);
   std::fill_n(sums->data(), sums->size(), 0);
-  int limit = c.planes == 2 ? 32639 : 127;
+  int limit = c.planes == 2 ? 32639 : c.activationGroup ? 15 : 127;
+  int64_t columnGroups =
+      c.activationGroup ? (c.inputs + c.activationGroup - 1) / c.activationGroup
+                        : 0;
+  columnScales = std::make_unique<Guarded<float>>(c.tokens * columnGroups);
+  for (int64_t i = 0; i < c.tokens * columnGroups; ++i)
+    (*columnScales)[i] = e4m3ToFloat(uint8_t(random(0, 0x7E)));
   for (int64_t m = 0; m < c.tokens; ++m) {
     (*scales)[m] = float(random(0, 1000)) * 1.3e-6f;
     int sign = m % 2 ? -1 : 1;
@@ -358,6 +368,8 @@ std::vector<const void *> LinearProblem::arguments(float *y) const {
     result = {activations->data(), scales->data(), sums->data()};
   else
     result = {activations->data()};
+  if (c.activationGroup)
+    result.push_back(columnScales->data());
   result.push_back(weight->data());
   if (c.bias)
     result.push_back(bias->data());
@@ -365,6 +377,29 @@ std::vector<const void *> LinearProblem::arguments(float *y) const {
     result.push_back(c.inPlace ? y : residual->data());
   result.push_back(y);
   return result;
+}
+
+/// Spec.md, section 3: exact sums; with groups of activations a sum of cuts.
+float LinearProblem::sumColumns(int64_t token, int64_t begin, int64_t end,
+                                llvm::function_ref<int(int64_t)> w) const {
+  int64_t exact[2] = {0, 0}, group = c.activationGroup;
+  float cuts = 0;
+  for (int64_t k = begin; k < end; ++k) {
+    int value = q[token * c.inputs + k];
+    int hi = c.planes == 2 ? (value + 128) >> 8 : value;
+    exact[0] += w(k) * hi;
+    exact[1] += c.planes == 2 ? w(k) * (value - 256 * hi) : 0;
+    if (group && ((k + 1) % group == 0 || k + 1 == end)) {
+      int64_t groups = (c.inputs + group - 1) / group;
+      float scale = (*columnScales)[token * groups + k / group];
+      cuts = std::fma(float(exact[0]), scale, cuts);
+      exact[0] = 0;
+    }
+  }
+  if (group)
+    return cuts;
+  return c.planes == 2 ? std::fma(float(exact[0]), 256.0f, float(exact[1]))
+                       : float(exact[0]);
 }
 
 /// Spec.md, section 3: total · a.
@@ -379,21 +414,14 @@ float LinearProblem::dotInteger(int64_t token, int64_t n) const {
       int64_t group = k / c.groupColumns();
       int64_t end = std::min(slabEnd, (group + 1) * c.groupColumns());
       s = groupScales[n * c.groups() + group];
-      int64_t exact[2] = {0, 0};
-      for (; k < end; ++k) {
-        int code = codes[n * c.inputs + k];
-        int w = !table.empty()  ? table[code]
-                : c.offset == 0 ? code - (1 << (c.bits - 1))
-                : c.offset == 1 ? 2 * code - ((1 << c.bits) - 1)
-                                : code - zeros[n * c.groups() + group];
-        int value = q[token * c.inputs + k];
-        int hi = c.planes == 2 ? (value + 128) >> 8 : value;
-        exact[0] += w * hi;
-        exact[1] += c.planes == 2 ? w * (value - 256 * hi) : 0;
-      }
-      float f = c.planes == 2
-                    ? std::fma(float(exact[0]), 256.0f, float(exact[1]))
-                    : float(exact[0]);
+      float f = sumColumns(token, k, end, [&](int64_t column) {
+        int code = codes[n * c.inputs + column];
+        return !table.empty()  ? table[code]
+               : c.offset == 0 ? code - (1 << (c.bits - 1))
+               : c.offset == 1 ? 2 * code - ((1 << c.bits) - 1)
+                               : code - zeros[n * c.groups() + group];
+      });
+      k = end;
       partial = c.group ? std::fma(f, s, partial) : f;
     }
     total = total + partial;
@@ -408,17 +436,10 @@ float LinearProblem::dotTrellis(int64_t token, int64_t n) const {
   for (size_t i = 0; i < c.streams.size(); ++i) {
     float total = 0;
     for (int64_t slab = 0; slab < c.inputs; slab += 512) {
-      int64_t exact[2] = {0, 0};
-      for (int64_t k = slab; k < std::min(slab + 512, c.inputs); ++k) {
-        int value = q[token * c.inputs + k];
-        int hi = c.planes == 2 ? (value + 128) >> 8 : value;
-        int64_t number = numbers[i][n * c.inputs + k];
-        exact[0] += number * hi;
-        exact[1] += c.planes == 2 ? number * (value - 256 * hi) : 0;
-      }
-      total = total + (c.planes == 2
-                           ? std::fma(float(exact[0]), 256.0f, float(exact[1]))
-                           : float(exact[0]));
+      int64_t end = std::min(slab + 512, c.inputs);
+      total = total + sumColumns(token, slab, end, [&](int64_t column) {
+                return numbers[i][n * c.inputs + column];
+              });
     }
     t = i == 0 ? total * streamScales[i][n]
                : std::fma(total, streamScales[i][n], t);

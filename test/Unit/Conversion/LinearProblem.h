@@ -35,6 +35,8 @@ struct LinearCase {
   std::vector<int> streams;
   int window = 12;
   int planes = 2;
+  /// Columns of activations that share a scale; 0: those of a token.
+  int64_t activationGroup = 0;
   int64_t bucket = 1, tokens = 1, outputs = 16, inputs = 64;
   bool bias = false, residual = false, inPlace = false;
   /// Largest codes with the largest activations of one sign.
@@ -68,7 +70,13 @@ struct LinearCase {
   int64_t groups() const {
     return (inputs + groupColumns() - 1) / groupColumns();
   }
-  int64_t sumColumns() const { return group ? group : 512; }
+  /// Columns that one sum of activations covers.
+  int64_t sumColumns() const {
+    int64_t columns = group ? group : 512;
+    return activationGroup ? std::min(columns, activationGroup) : columns;
+  }
+  /// The value of the kernel's parameter `activation` and what goes with it.
+  std::string activationText() const;
 };
 
 /// Random data of a case, and the naive result.
@@ -96,6 +104,9 @@ private:
   void makeTrellis();
   void readStrand(size_t stream, const uint8_t *strand, int64_t firstRow);
   void makeActivations();
+  /// f of columns begin … end - 1 of one token, w(k) the integer of column k.
+  float sumColumns(int64_t token, int64_t begin, int64_t end,
+                   llvm::function_ref<int(int64_t)> w) const;
   float dotInteger(int64_t token, int64_t n) const;
   float dotFloat(int64_t token, int64_t n) const;
   float dotTrellis(int64_t token, int64_t n) const;
@@ -110,7 +121,7 @@ private:
   std::vector<float> x;
   float factor = 1;
   std::unique_ptr<Guarded<uint8_t>> weight, activations;
-  std::unique_ptr<Guarded<float>> scales, bias, residual;
+  std::unique_ptr<Guarded<float>> scales, columnScales, bias, residual;
   std::unique_ptr<Guarded<int32_t>> sums;
 };
 
