@@ -4,8 +4,8 @@
 
 - With recipe `float` against transformers: max |difference| <= 1e-4 of max |logit|
   (expected_logits.npz of test/Import).
-- With named recipes, and with an int8 cache, E4M3 row scales and stacks of trellis codes, against the
-  strict interpreter: equal to the bit, for every variant that this machine runs,
+- With named recipes, with E4M3 row scales, stacks of trellis codes, and caches and activations of 8, 4 and
+  2 bits, against the strict interpreter: equal to the bit, for every variant that this machine runs,
   one and two threads, and token by token instead of in one batch.
 """
 import json
@@ -40,16 +40,26 @@ TRELLIS = {"quantize": [
     {"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int8-g64", "solver": "search"}},
     {"lowbit-quantize": {"roles": ["q", "k", "v"], "format": "trellis1.5", "solver": "viterbi", "activation": "i8"}},
     {"lowbit-quantize": {"roles": ["down"], "format": "trellis3-fast", "solver": "viterbi"}},
-    {"lowbit-quantize": {"roles": ["o"], "format": "trellis0.5", "solver": "viterbi"}},
+    {"lowbit-quantize": {"roles": ["o"], "format": "trellis0.5", "solver": "viterbi", "activation": "i4-g32-e4m3-stored"}},
     {"lowbit-quantize": {"format": "trellis1+1", "solver": "viterbi"}}]}
 # Small floats, levels, and the integers with several planes of digits.
 ELEMENTS = {"quantize": [
     {"lowbit-quantize": {"roles": ["embedding", "head"], "format": "mxfp6-e2m3", "solver": "search"}},
-    {"lowbit-quantize": {"roles": ["q", "k", "v"], "format": "nvfp4", "solver": "search"}},
+    {"lowbit-quantize": {"roles": ["q", "k", "v"], "format": "nvfp4", "solver": "search", "activation": "i4-g32-e4m3"}},
     {"lowbit-quantize": {"roles": ["o"], "format": "ternary-row", "solver": "search", "activation": "i8"}},
     {"lowbit-quantize": {"roles": ["gate", "up"], "format": "mxfp4", "solver": "nearest"}},
     {"lowbit-quantize": {"format": "int5-g64-half", "solver": "search"}},
     {"lowbit-set-cache": {"type": "f16"}}]}
+# Activations and a cache of 4 and 2 bits, groups of both sides smaller, equal and larger.
+GROUPED = {"quantize": [
+    {"lowbit-quantize": {"roles": ["embedding", "head"], "format": "int8-g64", "solver": "nearest"}},
+    {"lowbit-quantize": {"roles": ["q", "k", "v"], "format": "int4-row", "activation": "i4-g32-e4m3-stored"}},
+    {"lowbit-quantize": {"roles": ["down"], "format": "int3-g32-half", "activation": "i4-g64-e4m3"}},
+    {"lowbit-quantize": {"roles": ["o"], "format": "int8-g128-stored", "activation": "i2-g32-stored"}},
+    {"lowbit-quantize": {"format": "int4-g64", "activation": "i4-g128"}},
+    {"lowbit-set-cache": {"type": "i4-g32"}}]}
+PAIRS = {"quantize": [{"lowbit-quantize": {"format": "int4-g64", "activation": "i2-g32-e4m3-stored"}},
+                      {"lowbit-set-cache": {"type": "i2-head"}}]}
 SHARED = ROOT.parent / "shared/models/stories260K"
 
 
@@ -123,9 +133,11 @@ def main():
     for name in list(tiny_models.MODELS) + ["books-7m", "stories260K"]:
         with tempfile.TemporaryDirectory() as temporary:
             folder = pathlib.Path(temporary)
-            (folder / "extra.json").write_text(json.dumps(EXTRA))
-            (folder / "trellis.json").write_text(json.dumps(TRELLIS))
-            (folder / "elements.json").write_text(json.dumps(ELEMENTS))
+            own = []
+            for file, recipe in (("extra", EXTRA), ("trellis", TRELLIS), ("elements", ELEMENTS), ("grouped", GROUPED),
+                                 ("pairs", PAIRS)):
+                own.append(folder / f"{file}.json")
+                own[-1].write_text(json.dumps(recipe))
             if name in tiny_models.MODELS:
                 (folder / "model").mkdir()
                 model, ids = write_model(name, folder / "model"), tiny_models.tokens(name)
@@ -138,8 +150,7 @@ def main():
                 continue
             (folder / "ids").write_text(" ".join(map(str, ids)))
             small = name in tiny_models.MODELS
-            others = [folder / "extra.json", folder / "trellis.json", folder / "elements.json"]
-            recipes = ["float"] + others if small else RECIPES + others
+            recipes = (["float"] if small else RECIPES) + own
             for recipe in recipes:
                 artifact = compare_with_reference(tally, folder, model, name, str(recipe), ids)
                 if recipe != "float":
