@@ -2,10 +2,12 @@
 //
 //   lowbit-bench --benchmark_filter='linear/int4-g64/4096x4096/rows:1/'
 //   lowbit-bench --codegen 8B
+//   lowbit-bench --corpus --formats=int2-g64-half,trellis2
 //
 //===----------------------------------------------------------------------===//
 
 #include "Codegen.h"
+#include "Corpus.h"
 #include "Report.h"
 #include "Session.h"
 #include "WeightPages.h"
@@ -66,6 +68,18 @@ struct Flags {
                          cl::value_desc("n"),
                          cl::desc("With --codegen: threads (default: one for "
                                   "each CPU)")};
+  cl::opt<bool> corpus{
+      "corpus", cl::cat(category),
+      cl::desc("Judge --formats with their solvers on the seeded weight corpus "
+               "(--shapes: one, default 256x1024) instead")};
+  cl::opt<std::string> model{"model", cl::cat(category), cl::value_desc("dir"),
+                             cl::desc("With --corpus: a model folder")};
+  cl::list<std::string> tensors{
+      "tensors", cl::CommaSeparated, cl::cat(category), cl::value_desc("names"),
+      cl::desc("With --corpus: matrices of --model to judge as well")};
+  cl::opt<uint64_t> seed{"seed", cl::init(1), cl::cat(category),
+                         cl::value_desc("n"),
+                         cl::desc("With --corpus: the seed")};
 };
 
 int fail(const Error &error) {
@@ -185,6 +199,33 @@ int runCodegen(const Flags &flags, bool json) {
   return 0;
 }
 
+int runCorpus(const Flags &flags, bool json) {
+  CorpusOptions options;
+  options.formats = {flags.formats.begin(), flags.formats.end()};
+  if (options.formats.empty())
+    options.formats = {"int4-g64-half",   "int3-g64-half", "int2-g64-half",
+                       "int2-g32-stored", "trellis2",      "trellis1"};
+  if (flags.shapes.size() > 1)
+    return fail(usage("--shapes: --corpus takes one shape"));
+  if (!flags.shapes.empty()) {
+    Result<MatrixShape> shape = parseShape(flags.shapes.front());
+    if (!shape)
+      return fail(shape.error());
+    options.shape = *shape;
+  }
+  options.model = flags.model;
+  options.tensors = {flags.tensors.begin(), flags.tensors.end()};
+  if (options.model.empty() != options.tensors.empty())
+    return fail(usage("--model and --tensors go together"));
+  options.seed = flags.seed;
+  options.json = json;
+  Result<std::string> text = judgeCorpus(options);
+  if (!text)
+    return fail(text.error());
+  std::fputs(text->c_str(), stdout);
+  return 0;
+}
+
 void addContext(const Options &options) {
   benchmark::AddCustomContext("lowbit_version", LOWBIT_VERSION);
   benchmark::AddCustomContext("variant", variantName(options.variant));
@@ -264,6 +305,8 @@ int main(int argc, char **argv) {
     return fail(usage(llvm::StringRef(problem).trim().str()));
   if (!flags.codegen.empty())
     return runCodegen(flags, isJson);
+  if (flags.corpus)
+    return runCorpus(flags, isJson);
   Result<Options> options = readOptions(flags);
   if (!options)
     return fail(options.error());
