@@ -74,7 +74,7 @@ Result<Matrix> readMatrix(const ModelFolder &folder, const std::string &name) {
   if (Status status = checkSize(name, matrix.rows, matrix.columns))
     return *status;
   matrix.weights.resize(entry.elements());
-  widenElements(*type, folder.bytes(*tensor).data(),
+  widenElements(*type, folder.bytes(*tensor).data,
                 static_cast<int64_t>(matrix.weights.size()),
                 matrix.weights.data());
   return matrix;

@@ -8,6 +8,7 @@
 #define LOWBIT_TEST_UNIT_CONVERSION_LINEARPROBLEM_H
 
 #include "KernelHarness.h"
+#include "llvm/ADT/STLFunctionalExtras.h"
 #include <random>
 
 namespace lowbit::test {

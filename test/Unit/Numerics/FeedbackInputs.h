@@ -3,9 +3,9 @@
 #define LOWBIT_TEST_UNIT_NUMERICS_FEEDBACKINPUTS_H
 
 #include "lowbit/Numerics/ErrorFeedback.h"
+#include "lowbit/Numerics/WeightCorpus.h"
 
 #include <cmath>
-#include <random>
 #include <thread>
 #include <vector>
 
@@ -37,12 +37,7 @@ inline Moments autoregressive(int64_t columns, double rho) {
 }
 
 inline std::vector<float> gaussian(int64_t count, unsigned seed) {
-  std::mt19937 random(seed);
-  std::normal_distribution<double> normal;
-  std::vector<float> values(count);
-  for (float &value : values)
-    value = static_cast<float>(normal(random));
-  return values;
+  return normalNumbers(count, seed);
 }
 
 /// Σ x xᵀ of `samples` rows, f64 rounded once; columns differ in size.

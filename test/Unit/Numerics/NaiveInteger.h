@@ -10,6 +10,7 @@
 
 #include "lowbit/Numerics/IntegerFormat.h"
 #include "lowbit/Numerics/IntegerTile.h"
+#include "lowbit/Numerics/WeightCorpus.h"
 
 #include <cmath>
 #include <cstdint>
@@ -273,11 +274,9 @@ inline std::vector<uint8_t> pack(const IntegerTile &tile) {
 /// Gaussian weights.
 inline std::vector<float> gaussian(int64_t count, unsigned seed,
                                    float deviation = 1.0f) {
-  std::mt19937 random(seed);
-  std::normal_distribution<float> normal(0.0f, deviation);
-  std::vector<float> w(static_cast<size_t>(count));
+  std::vector<float> w = normalNumbers(count, seed);
   for (float &x : w)
-    x = normal(random);
+    x *= deviation;
   return w;
 }
 

@@ -387,7 +387,7 @@ TEST(TrellisTile, RefusesScalesThatNoEncoderWrites) {
   EXPECT_EQ(defect->kind, Defect::Kind::BadScale);
   EXPECT_EQ(defect->row, 256 + 7);
   EXPECT_EQ(describe(*defect), "scale of the group at row 263, column 0 is "
-                               "-0.000104129314, must be finite and not "
+                               "-7.97510147e-05, must be finite and not "
                                "signed");
 }
 
