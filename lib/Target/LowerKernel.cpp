@@ -103,6 +103,14 @@ Result<KernelUnits> lowbit::splitKernels(ModuleOp module,
       return unsupported(function, "a second entry '" + entry + "'");
     unit->module = ModuleOp::create(builder, function.getLoc());
     unit->module.getBody()->push_back(function->clone());
+    // The constants that it reads come along.
+    llvm::StringSet<> constants;
+    function.walk([&](LLVM::AddressOfOp use) {
+      auto constant = SymbolTable::lookupNearestSymbolFrom<LLVM::GlobalOp>(
+          use, use.getGlobalNameAttr());
+      if (constant && constants.insert(constant.getSymName()).second)
+        unit->module.getBody()->push_back(constant->clone());
+    });
     result.units.push_back(std::move(*unit));
   }
   return result;

@@ -17,11 +17,18 @@ struct AssignLayouts : lowbit::impl::LowbitAssignLayoutsBase<AssignLayouts> {
   using LowbitAssignLayoutsBase::LowbitAssignLayoutsBase;
 
   void runOnOperation() override {
+    // Matrices of transforms stay row by row, f32.
+    getOperation().walk([&](TransformOp transform) {
+      for (Value matrix : transform.getMatrices())
+        if (auto weight = matrix.getDefiningOp<WeightOp>())
+          matrices.insert(weight.getParameterAttr().getAttr());
+    });
     for (auto parameter : getOperation().getOps<ParameterOp>()) {
       if (parameter.getInit().empty())
         continue;
       RankedTensorType type = parameter.getTensorType();
-      if (type.getRank() == 2)
+      bool isMatrix = matrices.contains(parameter.getSymNameAttr());
+      if (type.getRank() == 2 && !isMatrix)
         parameter.setLayoutAttr(getDefaultLayout(type));
       else if (!type.getElementType().isF32())
         widen(parameter);
@@ -33,7 +40,7 @@ struct AssignLayouts : lowbit::impl::LowbitAssignLayoutsBase<AssignLayouts> {
     });
   }
 
-  /// Makes a vector f32 at the end of its `init`.
+  /// Makes a vector or a matrix of a transform f32 at the end of its `init`.
   void widen(ParameterOp parameter) {
     auto type = RankedTensorType::get(parameter.getTensorType().getShape(),
                                       Float32Type::get(&getContext()));
@@ -45,6 +52,7 @@ struct AssignLayouts : lowbit::impl::LowbitAssignLayoutsBase<AssignLayouts> {
     widened[parameter.getSymNameAttr()] = type;
   }
 
+  llvm::DenseSet<StringAttr> matrices;
   llvm::DenseMap<StringAttr, RankedTensorType> widened;
 };
 

@@ -41,7 +41,8 @@ const KernelFamily *findKernelFamily(llvm::StringRef name);
 extern const KernelFamily addFamily, attentionFamily, diagonalMomentsFamily,
     embeddingFamily, gateFamily, linearFamily, quantizeGroupsFamily,
     quantizeRowsFamily, rmsNormFamily, rotaryFamily, rotaryCacheFamily,
-    rotaryTableFamily, secondMomentsFamily, selectRowsFamily;
+    rotaryTableFamily, secondMomentsFamily, selectRowsFamily,
+    transformRowsFamily;
 
 } // namespace lowbit
 

@@ -11,6 +11,7 @@
 #include "lowbit/Conversion/KernelFamilies.h"
 #include "lowbit/Conversion/Passes.h"
 #include "lowbit/IR/CacheFormat.h"
+#include "lowbit/IR/Transform.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "llvm/ADT/TypeSwitch.h"
 
@@ -69,13 +70,21 @@ private:
   FailureOr<RowView> emitRmsNorm(RmsNormOp op);
   FailureOr<RowView> emitGate(GateOp op);
   FailureOr<RowView> emitRotary(RotaryOp op);
+  FailureOr<RowView> emitTransform(TransformOp op);
+  LogicalResult setTransforms(ArrayRef<TransformOp> chain, StringRef prefix,
+                              AbstractStep &step);
   FailureOr<QuantizedRows> getQuantized(Value value, ActivationAttr activation,
                                         int64_t sumColumns);
-  LogicalResult addPrologue(Value value, AbstractStep &step, StepCount &count);
+  LogicalResult addPrologue(Value value, AbstractStep &step, StepCount &count,
+                            int64_t &columns);
+  LogicalResult addSource(Value value, AbstractStep &step, StepCount &count);
   FailureOr<int64_t> getWeight(Value value);
   FailureOr<RowView> getResidual(LinearOp op, AddOp &addition, bool &inPlace);
   int64_t lastUse(Value value);
   bool isTurnedInPlace(RotaryOp op, AttentionOp reader);
+  bool isReadBefore(Value value, AttentionOp reader);
+  FailureOr<RotaryOp> takeHeads(AttentionOp op, Value value, StringRef prefix,
+                                AbstractStep &step);
   std::pair<int64_t, int64_t> getAngles(ArrayRef<float> frequencies);
   LogicalResult collectCache();
 
@@ -126,7 +135,7 @@ private:
 /// Whether steps for `op` are made where its rows are wanted (getView), not
 /// where it stands: what it reads is then read there.
 static bool isDeferred(Operation *op) {
-  return isa<SliceOp, RmsNormOp, GateOp, RotaryOp>(op);
+  return isa<SliceOp, RmsNormOp, GateOp, RotaryOp, TransformOp>(op);
 }
 
 FailureOr<RowView> GraphToPlan::getView(Value value) {
@@ -139,6 +148,7 @@ FailureOr<RowView> GraphToPlan::getView(Value value) {
           .Case([&](RmsNormOp op) { return emitRmsNorm(op); })
           .Case([&](GateOp op) { return emitGate(op); })
           .Case([&](RotaryOp op) { return emitRotary(op); })
+          .Case([&](TransformOp op) { return emitTransform(op); })
           .Default([&](Operation *op) -> FailureOr<RowView> {
             assert(!isDeferred(op) && "a deferred op has a view");
             return op->emitOpError()
@@ -211,10 +221,80 @@ FailureOr<RowView> GraphToPlan::emitRotary(RotaryOp op) {
   return y;
 }
 
+/// Rows behind transforms, for whoever does not take them in.
+FailureOr<RowView> GraphToPlan::emitTransform(TransformOp op) {
+  AbstractStep step = makeStep("transform_rows", "", StepCount::Rows);
+  StepCount count = StepCount::Rows;
+  int64_t columns = 0;
+  if (failed(addPrologue(op.getResult(), step, count, columns)))
+    return failure();
+  int64_t outputs = columnsOf(op.getResult());
+  AbstractStep named = makeStep(
+      "transform_rows", "_" + Twine(columns) + "_" + Twine(outputs), count);
+  named.parameters = step.parameters;
+  named.args = step.args;
+  set(named, "columns", columns);
+  RowView y = plan.addRows("transformed", outputs, count);
+  named.args.push_back({y.buffer, Access::Write});
+  plan.addStep(std::move(named));
+  return y;
+}
+
+/// The transforms that lead to `value`, in the order of their use. `value`
+/// becomes what the first of them reads: rows that `isKnown` or that no
+/// transform makes.
+static SmallVector<TransformOp>
+collectTransforms(Value &value, function_ref<bool(Value)> isKnown) {
+  SmallVector<TransformOp> chain;
+  while (!isKnown(value)) {
+    auto transform = value.getDefiningOp<TransformOp>();
+    if (!transform)
+      break;
+    chain.push_back(transform);
+    value = transform.getInput();
+  }
+  std::reverse(chain.begin(), chain.end());
+  return chain;
+}
+
+/// Sets the parameters `prefix` + `transforms` and `transform_types`, where
+/// there are any, and adds the matrices to the arguments.
+LogicalResult GraphToPlan::setTransforms(ArrayRef<TransformOp> chain,
+                                         StringRef prefix, AbstractStep &step) {
+  SmallVector<Attribute> kinds, types;
+  for (TransformOp transform : chain) {
+    kinds.push_back(transform.getTransform());
+    for (Value matrix : transform.getMatrices()) {
+      FailureOr<int64_t> buffer = getWeight(matrix);
+      if (failed(buffer))
+        return failure();
+      types.push_back(TypeAttr::get(matrix.getType()));
+      step.args.push_back({*buffer, Access::Read});
+    }
+  }
+  if (kinds.empty())
+    return success();
+  step.parameters.set((prefix + "transforms").str(),
+                      builder.getArrayAttr(kinds));
+  step.parameters.set((prefix + "transform_types").str(),
+                      builder.getArrayAttr(types));
+  return success();
+}
+
 /// The input of an activation quantizer: a norm or a gate that nothing has
-/// materialized is taken in as the prologue, everything else is read.
+/// materialized is taken in as the prologue, everything else is read; then
+/// transforms. `columns` are those of the prologue.
 LogicalResult GraphToPlan::addPrologue(Value value, AbstractStep &step,
-                                       StepCount &count) {
+                                       StepCount &count, int64_t &columns) {
+  SmallVector<TransformOp> chain = collectTransforms(
+      value, [&](Value rows) { return views.contains(rows); });
+  columns = columnsOf(value);
+  return failure(failed(addSource(value, step, count)) ||
+                 failed(setTransforms(chain, "", step)));
+}
+
+LogicalResult GraphToPlan::addSource(Value value, AbstractStep &step,
+                                     StepCount &count) {
   Operation *producer = views.contains(value) ? nullptr : value.getDefiningOp();
   if (auto norm = dyn_cast_or_null<RmsNormOp>(producer)) {
     FailureOr<RowView> x = getView(norm.getInput());
@@ -264,11 +344,12 @@ FailureOr<QuantizedRows> GraphToPlan::getQuantized(Value value,
   StringRef family = group ? "quantize_groups" : "quantize_rows";
   AbstractStep step = makeStep(family, "", StepCount::Rows);
   StepCount count = StepCount::Rows;
-  if (failed(addPrologue(value, step, count)))
+  int64_t sourceColumns = 0;
+  if (failed(addPrologue(value, step, count, sourceColumns)))
     return failure();
   StringRef prologue =
       cast<StringAttr>(step.parameters.get("prologue")).getValue();
-  auto makeNamed = [&](StringRef prologue) {
+  auto makeNamed = [&](StringRef prologue, int64_t from) {
     std::string stem =
         (Twine("_") + prologue + "_" + Twine(columns) + "_" +
          (group ? activation.getShortName() : "p" + std::to_string(planes)) +
@@ -277,7 +358,7 @@ FailureOr<QuantizedRows> GraphToPlan::getQuantized(Value value,
     std::replace(stem.begin(), stem.end(), '-', '_');
     AbstractStep named = makeStep(family, stem, count);
     named.parameters.set("prologue", builder.getStringAttr(prologue));
-    set(named, "columns", columns);
+    set(named, "columns", from);
     set(named, "sum_group", sumGroup);
     if (!group) {
       set(named, "planes", planes);
@@ -290,7 +371,8 @@ FailureOr<QuantizedRows> GraphToPlan::getQuantized(Value value,
     named.parameters.set("zero_points", builder.getBoolAttr(isStored));
     return named;
   };
-  AbstractStep named = makeNamed(prologue), plain = makeNamed("none");
+  AbstractStep named = makeNamed(prologue, sourceColumns);
+  AbstractStep plain = makeNamed("none", columns);
   for (NamedAttribute parameter : step.parameters)
     named.parameters.set(parameter.getName(), parameter.getValue());
   named.args = step.args;
@@ -324,8 +406,15 @@ FailureOr<int64_t> GraphToPlan::getWeight(Value value) {
   if (type.getRank() == 1 && !type.getElementType().isF32())
     return weight.emitOpError()
            << "requires an f32 vector; run lowbit-outline-parameters first";
+  // Matrices of transforms lie row by row.
+  bool isMatrix = llvm::any_of(weight->getUsers(), [](Operation *user) {
+    return isa<TransformOp>(user);
+  });
+  if (isMatrix && !type.getElementType().isF32())
+    return weight.emitOpError()
+           << "requires f32 numbers; run lowbit-assign-layouts first";
   LayoutAttr layout =
-      type.getRank() == 2 ? getDefaultLayout(type) : LayoutAttr();
+      type.getRank() == 2 && !isMatrix ? getDefaultLayout(type) : LayoutAttr();
   std::optional<int64_t> bytes = ParameterOp::getStoredBytes(type, layout);
   if (!bytes)
     return weight.emitOpError() << "is larger than 2^63 bytes";
@@ -526,38 +615,68 @@ LogicalResult GraphToPlan::lowerLinear(LinearOp op) {
 /// Whether attention may turn the input of `op` in place: nobody reads it, or
 /// what it becomes, later.
 bool GraphToPlan::isTurnedInPlace(RotaryOp op, AttentionOp reader) {
-  auto isReadBefore = [&](Operation *user) {
+  return op.getInput().hasOneUse() && isReadBefore(op.getResult(), reader);
+}
+
+/// Whether `value`, and what transforms make of it, is used by `reader` and by
+/// observations in front of it only.
+bool GraphToPlan::isReadBefore(Value value, AttentionOp reader) {
+  return llvm::all_of(value.getUsers(), [&](Operation *user) {
+    if (isa<TransformOp>(user))
+      return isReadBefore(user->getResult(0), reader);
     return user == reader ||
            (isa<ObserveOp>(user) && position[user] < position[reader]);
-  };
-  return op.getInput().hasOneUse() &&
-         llvm::all_of(op.getResult().getUsers(), isReadBefore);
+  });
+}
+
+/// The rotary embedding behind a query or key, and the transforms of its heads.
+FailureOr<RotaryOp> GraphToPlan::takeHeads(AttentionOp op, Value value,
+                                           StringRef prefix,
+                                           AbstractStep &step) {
+  SmallVector<TransformOp> chain =
+      collectTransforms(value, [](Value) { return false; });
+  int64_t headDim = op.getHeadDim();
+  for (TransformOp transform : chain) {
+    int64_t block = getBlock(getTransform(transform));
+    if (block == 0 || headDim % block != 0)
+      return transform.emitOpError()
+             << "of a query or key requires blocks that divide head_dim "
+             << headDim << ", got " << block;
+  }
+  if (failed(setTransforms(chain, prefix, step)))
+    return failure();
+  auto rotary = value.getDefiningOp<RotaryOp>();
+  if (!rotary ||
+      2 * static_cast<int64_t>(rotary.getFrequencies().size()) != headDim)
+    return op.emitOpError() << "requires query and key from rotary embeddings "
+                               "over whole heads";
+  return rotary;
 }
 
 LogicalResult GraphToPlan::lowerAttention(AttentionOp op) {
-  auto rotaryQ = op.getQuery().getDefiningOp<RotaryOp>();
-  auto rotaryK = op.getKey().getDefiningOp<RotaryOp>();
-  if (!rotaryQ || !rotaryK ||
-      rotaryQ.getFrequencies() != rotaryK.getFrequencies() ||
-      !isTurnedInPlace(rotaryQ, op) ||
-      2 * static_cast<int64_t>(rotaryQ.getFrequencies().size()) !=
-          op.getHeadDim())
+  AbstractStep heads;
+  FailureOr<RotaryOp> rotaryQ = takeHeads(op, op.getQuery(), "q_", heads);
+  FailureOr<RotaryOp> rotaryK = takeHeads(op, op.getKey(), "k_", heads);
+  if (failed(rotaryQ) || failed(rotaryK))
+    return failure();
+  if (rotaryQ->getFrequencies() != rotaryK->getFrequencies() ||
+      !isTurnedInPlace(*rotaryQ, op))
     return op.emitOpError()
            << "requires query and key from rotary embeddings of the same "
-              "frequencies over whole heads, used nowhere else";
-  FailureOr<RowView> q = getView(rotaryQ.getInput());
-  FailureOr<RowView> k = getView(rotaryK.getInput());
+              "frequencies, used nowhere else";
+  FailureOr<RowView> q = getView(rotaryQ->getInput());
+  FailureOr<RowView> k = getView(rotaryK->getInput());
   FailureOr<RowView> v = getView(op.getValue());
   if (failed(q) || failed(k) || failed(v))
     return failure();
-  auto [cos, sin] = getAngles(rotaryQ.getFrequencies());
+  auto [cos, sin] = getAngles(rotaryQ->getFrequencies());
 
-  int64_t heads = op.getHeads(), kvHeads = op.getKvHeads();
+  int64_t kvHeads = op.getKvHeads();
   int64_t layer = op.getLayer();
   StepArgument layerCache{cache, Access::ReadWrite, layerOffsets[layer]};
   layerCache.bytes = Affine{layerBytes[layer] - pageBytes, 0, 0, pageBytes};
   auto setCommon = [&](AbstractStep &step) {
-    set(step, "heads", heads);
+    set(step, "heads", op.getHeads());
     set(step, "kv_heads", kvHeads);
     set(step, "head_dim", op.getHeadDim());
     set(step, "page_bytes", pageBytes);
@@ -581,6 +700,9 @@ LogicalResult GraphToPlan::lowerAttention(AttentionOp op) {
                 {sin, Access::Read},
                 {pageTable, Access::Read},
                 layerCache};
+  for (NamedAttribute parameter : heads.parameters)
+    write.parameters.set(parameter.getName(), parameter.getValue());
+  llvm::append_range(write.args, heads.args);
   plan.addStep(std::move(write));
 
   AbstractStep attend =

@@ -16,7 +16,8 @@ const lowbit::KernelFamily *lowbit::findKernelFamily(llvm::StringRef name) {
                                                  &rotaryCacheFamily,
                                                  &rotaryTableFamily,
                                                  &secondMomentsFamily,
-                                                 &selectRowsFamily};
+                                                 &selectRowsFamily,
+                                                 &transformRowsFamily};
   for (const KernelFamily *family : families)
     if (family->name == name)
       return family;

@@ -88,6 +88,33 @@ llvm::ArrayRef<float> KernelParameters::reals(llvm::StringRef name) {
   return array.asArrayRef();
 }
 
+ArrayRef<Attribute> KernelParameters::list(StringRef name) {
+  Attribute value = kernel.getParameters().get(name);
+  if (!value)
+    return {};
+  if (auto array = dyn_cast<ArrayAttr>(value))
+    return array.getValue();
+  report(name, "is not a list");
+  return {};
+}
+
+SmallVector<RankedTensorType> KernelParameters::matrixTypes(StringRef name) {
+  SmallVector<RankedTensorType> types;
+  for (Attribute attribute : list(name)) {
+    auto typeAttr = dyn_cast<TypeAttr>(attribute);
+    auto type = typeAttr ? dyn_cast<RankedTensorType>(typeAttr.getValue())
+                         : RankedTensorType();
+    if (!type || !type.hasStaticShape() || type.getRank() < 1 ||
+        type.getRank() > 2 || !type.getElementType().isF32() ||
+        type.getEncoding()) {
+      report(name, "expected types of f32 vectors and matrices");
+      return {};
+    }
+    types.push_back(type);
+  }
+  return types;
+}
+
 ColumnView KernelParameters::view(llvm::StringRef name, int64_t columns) {
   std::string offset = (name + "_offset").str();
   std::string stride = (name + "_stride").str();

@@ -49,6 +49,10 @@ public:
   bool boolean(llvm::StringRef name);
   /// A dense array of finite f32.
   llvm::ArrayRef<float> reals(llvm::StringRef name);
+  /// An array; empty where it is absent.
+  llvm::ArrayRef<mlir::Attribute> list(llvm::StringRef name);
+  /// Types of f32 vectors and matrices; none where it is absent.
+  llvm::SmallVector<mlir::RankedTensorType> matrixTypes(llvm::StringRef name);
   /// `NAME_offset` and `NAME_stride`; `columns` of them must fit in a row.
   ColumnView view(llvm::StringRef name, int64_t columns);
 

@@ -12,6 +12,7 @@
 //===----------------------------------------------------------------------===//
 
 #include "CachePages.h"
+#include "RowTransforms.h"
 #include "mlir/Dialect/Vector/IR/VectorOps.h"
 #include <limits>
 
@@ -52,18 +53,25 @@ public:
       : shape(parameters),
         qView(parameters.view("q", shape.heads * shape.headDim)),
         kView(parameters.view("k", shape.kvHeads * shape.headDim)),
-        vView(parameters.view("v", shape.kvHeads * shape.headDim)) {}
+        vView(parameters.view("v", shape.kvHeads * shape.headDim)),
+        qTransforms(parameters, shape.headDim, "q_"),
+        kTransforms(parameters, shape.headDim, "k_") {
+    if (!parameters.failed() && (qTransforms.resultColumns() != shape.headDim ||
+                                 kTransforms.resultColumns() != shape.headDim))
+      parameters.report("q_transforms", "and k_transforms must keep head_dim");
+  }
 
   void emit(KernelBuilder &k, const KernelArguments &arguments);
-  /// One key head.
+  /// A head, twice where it is transformed.
   int64_t scratchBytes() const {
-    return 4 * roundUp(shape.headDim, vectorLanes);
+    return 8 * std::max(qTransforms.rowElements(), kTransforms.rowElements());
   }
 
 private:
   SmallVector<Piece> loadPieces(KernelBuilder &k, Value head, int64_t begin,
                                 int64_t end);
   void turn(KernelBuilder &k, Value head, Value target);
+  void emitQuery(KernelBuilder &k, Value head);
   Value largestMagnitude(KernelBuilder &k, ArrayRef<Piece> pieces);
   GroupGrid emitByteGrid(KernelBuilder &k, ArrayRef<Piece> pieces, Value scale);
   GroupGrid emitGroupGrid(KernelBuilder &k, ArrayRef<Piece> pieces, Value scale,
@@ -79,7 +87,9 @@ private:
 
   CachePages shape;
   ColumnView qView, kView, vView;
+  RowTransforms qTransforms, kTransforms;
   Value scratch;
+  SmallVector<Value> qMatrices, kMatrices;
   /// Of the current row: its cosines and sines, its place in the page (i64).
   Value cosRow, sinRow, slot;
 };
@@ -116,6 +126,17 @@ void RotaryCache::turn(KernelBuilder &k, Value head, Value target) {
   }
   for (const Piece &piece : turned)
     storeLanes(k, piece.vector, k.offset(target, 4 * piece.first), piece.lanes);
+}
+
+/// A query head, turned and transformed in place.
+void RotaryCache::emitQuery(KernelBuilder &k, Value head) {
+  if (qTransforms.empty())
+    return turn(k, head, head);
+  turn(k, head, scratch);
+  Value spare = k.offset(scratch, qTransforms.rowElements() * 4);
+  Value result = qTransforms.apply(k, scratch, spare, qMatrices);
+  for (const Piece &piece : loadPieces(k, result, 0, shape.headDim))
+    storeLanes(k, piece.vector, k.offset(head, 4 * piece.first), piece.lanes);
 }
 
 //===----------------------------------------------------------------------===//
@@ -266,14 +287,23 @@ void RotaryCache::emitPosition(KernelBuilder &k, Value key, Value value,
     return result;
   };
   turn(k, key, scratch);
-  storeHead(k, scratch, target(page.keys, page.keyScales, page.keyZeros, true));
+  Value spare = k.offset(scratch, kTransforms.rowElements() * 4);
+  Value turned = kTransforms.apply(k, scratch, spare, kMatrices);
+  storeHead(k, turned, target(page.keys, page.keyScales, page.keyZeros, true));
   storeHead(k, value,
             target(page.values, page.valueScales, page.valueZeros, false));
 }
 
 void RotaryCache::emit(KernelBuilder &k, const KernelArguments &arguments) {
-  SmallVector<Value> pointers = loadArguments(k, arguments, 8);
+  int64_t qCount = qTransforms.argumentCount();
+  int64_t kCount = kTransforms.argumentCount();
+  SmallVector<Value> pointers =
+      loadArguments(k, arguments, 8 + qCount + kCount);
+  qMatrices.assign(pointers.begin() + 8, pointers.begin() + 8 + qCount);
+  kMatrices.assign(pointers.begin() + 8 + qCount, pointers.end());
   scratch = arguments.scratch;
+  qTransforms.prepare(k);
+  kTransforms.prepare(k);
   int64_t headBytes = 4 * shape.headDim;
   ColumnView angles{0, shape.headDim / 2};
   k.forLoop(arguments.begin, arguments.end, 1, [&](Value row) {
@@ -286,10 +316,8 @@ void RotaryCache::emit(KernelBuilder &k, const KernelArguments &arguments) {
     sinRow = rowPointer(k, pointers[5], row, angles);
 
     Value q = rowPointer(k, pointers[0], row, qView);
-    k.forLoop(k.index(0), k.index(shape.heads), 1, [&](Value head) {
-      Value place = k.element(q, head, headBytes);
-      turn(k, place, place);
-    });
+    k.forLoop(k.index(0), k.index(shape.heads), 1,
+              [&](Value head) { emitQuery(k, k.element(q, head, headBytes)); });
     Value page = shape.page(k, pointers[7], pointers[6], sequence, block);
     Value keys = rowPointer(k, pointers[1], row, kView);
     Value values = rowPointer(k, pointers[2], row, vView);

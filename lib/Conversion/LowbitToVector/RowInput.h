@@ -1,7 +1,7 @@
 //===- RowInput.h - A row as a quantizer sees it ----------------*- C++ -*-===//
 //
-// The prologue (Prologue.h) of one row, for families that look at its elements
-// twice. What is computed is kept in scratch
+// Prologue (Prologue.h) and transforms (RowTransforms.h) of one row, for
+// families that look at its elements twice. What is computed is kept in scratch
 // between the two passes; a plain row is read twice.
 //
 //===----------------------------------------------------------------------===//
@@ -9,26 +9,36 @@
 #define LOWBIT_LIB_CONVERSION_ROWINPUT_H
 
 #include "Prologue.h"
+#include "RowTransforms.h"
 
 namespace lowbit {
 
 class RowInput {
 public:
-  /// Reads `prologue`, its parameters and `columns`.
+  /// Reads `prologue`, its parameters, `columns` (of the prologue) and the
+  /// transforms.
   explicit RowInput(KernelParameters &parameters)
       : inputColumns(parameters.integer("columns", 1)),
-        source(parameters.string("prologue"), inputColumns, parameters) {}
+        source(parameters.string("prologue"), inputColumns, parameters),
+        transforms(parameters, inputColumns) {}
 
-  int64_t columns() const { return inputColumns; }
+  /// Columns behind the transforms.
+  int64_t columns() const { return transforms.resultColumns(); }
   /// How many of the kernel's first arguments it reads.
-  int64_t argumentCount() const { return source.argumentCount(); }
-  bool isPlain() const { return source.isPlain(); }
+  int64_t argumentCount() const {
+    return source.argumentCount() + transforms.argumentCount();
+  }
+  bool isPlain() const { return source.isPlain() && transforms.empty(); }
   int64_t scratchBytes() const {
-    return isPlain() ? 0 : roundUp(inputColumns, vectorLanes) * 4;
+    int64_t rows = !transforms.empty() ? 2 : source.isPlain() ? 0 : 1;
+    return rows * transforms.rowElements() * 4;
   }
 
   /// What holds for all rows; where the loops begin.
-  void prepare(KernelBuilder &k, Value newScratch) { kept = newScratch; }
+  void prepare(KernelBuilder &k, Value newScratch) {
+    scratch = newScratch;
+    transforms.prepare(k);
+  }
   /// Takes up a row.
   void begin(KernelBuilder &k, mlir::ValueRange pointers, Value row);
   /// The 16 elements from column `i` on, the first time each is asked for;
@@ -40,8 +50,9 @@ public:
 private:
   int64_t inputColumns;
   RowSource source;
-  /// Where rows are kept.
-  Value kept;
+  RowTransforms transforms;
+  /// Where rows are kept; where this one is.
+  Value scratch, kept;
 };
 
 } // namespace lowbit
