@@ -53,6 +53,12 @@ FailureOr<GroupedWeights> GroupedWeights::bytesOfRows(int64_t rows,
   return describeIntegers(&bytes, rows, columns);
 }
 
+int64_t GroupedWeights::largestStep() const {
+  int64_t top = multiplier * shape->largest();
+  // A stored zero point has the bits of a code.
+  return hasStoredZeros() ? top : std::max<int64_t>(zero, top - zero);
+}
+
 Value GroupedWeights::scales(KernelBuilder &k, Value pointer) const {
   OpBuilder &builder = k.getBuilder();
   if (scale == ScaleType::F16)

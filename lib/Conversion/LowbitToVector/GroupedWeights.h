@@ -42,6 +42,8 @@ struct GroupedWeights {
                                                      int64_t columns);
 
   bool hasStoredZeros() const { return zeroBits != 0; }
+  /// Largest |step|.
+  int64_t largestStep() const;
   /// 16 scales stored at `pointer`, f32.
   Value scales(KernelBuilder &k, Value pointer) const;
   /// The scale of one row: lane `lane` (i64) of those at `pointer`, f32.

@@ -301,9 +301,10 @@ SmallVector<Sums> Avx2Dot::panelSums(ArrayRef<Value> panels,
   return result;
 }
 
-bool lowbit::needsWords(const LinearKernel &linear) {
-  // Two steps of a panel must fit.
-  return 2 * pairBound(linear.weights.shape->largest()) > maxWord;
+bool lowbit::usesWords(const LinearKernel &linear) {
+  // Two steps of a panel must fit an i16.
+  return 2 * pairBound(linear.weights.shape->largest()) > maxWord ||
+         (linear.bucket != 1 && linear.planes == 2);
 }
 
 std::unique_ptr<IntegerDot>

@@ -1,14 +1,15 @@
-//===- LinearAvx2Wide.cpp - Sums by vpmaddwd, bytes above 63 ----*- C++ -*-===//
+//===- LinearAvx2Wide.cpp - Sums by vpmaddwd --------------------*- C++ -*-===//
 //
 // Codes of up to 8 bits times 16-bit activations in one instruction: the
 // activations (256·hi + lo, or one plane as it is) are written once per token
 // to scratch as i16, in the order in which the codes become words: of 4
-// columns, 0 and 2 are the low bytes of a word, 1 and 3 the high ones.
+// columns, 0 and 2 are the low bytes of a word, 1 and 3 the high ones. Words
+// have room for signs: panels hold steps, |step| ≤ 255.
 //
 // An i32 holds the sum of 128 columns: 128 · 255 · 32768 < 2^31. Longer sums
-// are kept as 256·hi + lo, which gives the same f: hi and lo stay below 2^24,
-// so the fma of Spec.md, section 3 rounds the exact sum once, whatever the
-// split.
+// that do not fit are kept as 256·hi + lo, which gives the same f: hi and lo
+// stay below 2^24, so the fma of Spec.md, section 3 rounds the exact sum once,
+// whatever the split.
 //
 //===----------------------------------------------------------------------===//
 
@@ -40,8 +41,10 @@ public:
                   int64_t columns) override;
   Sums finish(Sums sums) override;
   int64_t stepBytes() const override { return 128; }
-  void storeStep(Value bytes, Value step) override;
+  bool panelsHoldSteps() const override { return true; }
+  void storeStep(Value bytes, Value step, Value zeros) override;
   int64_t blockTokens() const override { return slabTokens; }
+  int64_t passTiles() const override { return 16; }
   void beginSlab(Value firstToken, Value endToken, Value column) override;
   SmallVector<int64_t> tokenCounts(int64_t tiles) const override {
     return {4, 1};
@@ -50,26 +53,30 @@ public:
                               int64_t count, PanelSpan span) override;
 
 private:
-  /// Sums longer than an i32 are split.
-  bool isSplit() const {
-    return linear.planes == 2 && !linear.combinesPlanes();
+  /// Sums longer than an i32 are split; those of one walk have numbers of at
+  /// most `largest`.
+  bool isSplit(int64_t largest) const {
+    return linear.planes == 2 && !linear.sumFits(largest);
   }
-  /// Adds a sum of at most 128 columns to {sum} or {hi, lo}.
-  void addExact(SmallVectorImpl<Value> &sums, size_t at, Value sum);
+  int64_t largestCode() const { return linear.weights.shape->largest(); }
+  /// Adds a sum of at most 128 columns, halves of the rows apart, to {sum} or
+  /// {hi, lo}.
+  void addExact(MutableArrayRef<Value> sums, ArrayRef<Value> exact);
+  Sums addSteps(Value panel, Value x, int64_t count, Value steps);
 
   Avx2Lanes lanes;
 };
 
 } // namespace
 
-void Avx2WideDot::addExact(SmallVectorImpl<Value> &sums, size_t at, Value sum) {
-  if (!isSplit()) {
-    sums[at] = k.add(sums[at], sum);
-    return;
-  }
+void Avx2WideDot::addExact(MutableArrayRef<Value> sums, ArrayRef<Value> exact) {
+  bool isWhole = sums.size() == exact.size();
   Value lowByte = k.splat(k.i32(255), 8);
-  sums[at] = k.add(sums[at], k.shrs(sum, 8));
-  sums[at + 2] = k.add(sums[at + 2], k.andi(sum, lowByte));
+  for (auto [half, sum] : llvm::enumerate(exact)) {
+    sums[half] = k.add(sums[half], isWhole ? sum : k.shrs(sum, 8));
+    if (!isWhole)
+      sums[half + 2] = k.add(sums[half + 2], k.andi(sum, lowByte));
+  }
 }
 
 //===----------------------------------------------------------------------===//
@@ -83,7 +90,7 @@ void Avx2WideDot::beginRow(Value token) {
 }
 
 Sums Avx2WideDot::start() {
-  return Sums(isSplit() ? 4 : 2, k.zero(lanes.sums()));
+  return Sums(isSplit(largestCode()) ? 4 : 2, k.zero(lanes.sums()));
 }
 
 Sums Avx2WideDot::accumulate(Sums sums, Value codes, Value column,
@@ -110,8 +117,7 @@ Sums Avx2WideDot::accumulate(Sums sums, Value codes, Value column,
       }
     }
   }
-  for (int64_t half = 0; half < 2; ++half)
-    addExact(sums, half, exact[half]);
+  addExact(sums, exact);
   return sums;
 }
 
@@ -126,10 +132,21 @@ Sums Avx2WideDot::finish(Sums sums) {
 // From a panel: a step is 64 bytes of even columns, then 64 of odd ones
 //===----------------------------------------------------------------------===//
 
-void Avx2WideDot::storeStep(Value bytes, Value step) {
-  Value lowByte = k.bitcast(k.splat(k.i32(0x00ff00ff)), bytes.getType());
-  k.store(k.andi(bytes, lowByte), step, 64);
-  k.store(k.shru(bytes, 8), k.offset(step, 64), 64);
+void Avx2WideDot::storeStep(Value bytes, Value step, Value zeros) {
+  const GroupedWeights &weights = linear.weights;
+  auto word = [&](int32_t value) {
+    return k.bitcast(k.splat(k.i32(value * 0x10001)), bytes.getType());
+  };
+  Value zero = word(weights.zero);
+  if (zeros)
+    zero = k.bitcast(k.ori(zeros, k.shl(zeros, 16)), bytes.getType());
+  Value parts[] = {k.andi(bytes, word(255)), k.shru(bytes, 8)};
+  for (auto [odd, codes] : llvm::enumerate(parts)) {
+    Value product = weights.multiplier == 1
+                        ? codes
+                        : k.mul(codes, word(weights.multiplier));
+    k.store(k.sub(product, zero), k.offset(step, odd * 64), 64);
+  }
 }
 
 void Avx2WideDot::beginSlab(Value firstToken, Value endToken, Value column) {
@@ -146,59 +163,64 @@ void Avx2WideDot::beginSlab(Value firstToken, Value endToken, Value column) {
   });
 }
 
+/// Σ of `steps` (i64) steps in i32, [token][half].
+Sums Avx2WideDot::addSteps(Value panel, Value x, int64_t count, Value steps) {
+  constexpr int64_t unroll = 1;
+  SmallVector<Value> initial(count * 2, k.zero(lanes.sums()));
+  return k.forLoop(
+      k.index(0), steps, unroll, initial, [&](Value step, ValueRange carried) {
+        Sums sums(carried);
+        Value codes = k.element(panel, step, stepBytes());
+        Value activations = k.element(x, step, stepColumns * 2);
+        for (int64_t part = 0; part < 2 * unroll; ++part) { // even, odd, …
+          Value code[2];
+          for (int64_t half = 0; half < 2; ++half)
+            code[half] = k.load(lanes.words(),
+                                k.offset(codes, part * 64 + half * 32), 32);
+          for (int64_t c = 0; c < count; ++c) {
+            Value broadcast = broadcastBytes(
+                k.offset(activations, c * slabStride + part * 4), 8);
+            for (int64_t half = 0; half < 2; ++half) {
+              Value &sum = sums[c * 2 + half];
+              sum = k.add(sum, lanes.multiplyWords(code[half], broadcast));
+            }
+          }
+        }
+        return sums;
+      });
+}
+
 SmallVector<Sums> Avx2WideDot::panelSums(ArrayRef<Value> panels,
                                          const PanelPlace &place, int64_t count,
                                          PanelSpan span) {
-  constexpr int64_t unroll = 2;
   Value token = k.sub(place.token, place.firstToken);
   Value x = k.element(k.element(arguments.scratch, token, slabStride),
                       k.sub(place.column, place.firstColumn), 2);
-  // Σ of up to 128 columns in i32 [token][half].
-  auto addSteps = [&](Value panel, Value x, int64_t columns) {
-    SmallVector<Value> initial(count * 2, k.zero(lanes.sums()));
-    return k.forLoop(
-        k.index(0), k.index(columns / stepColumns), unroll, initial,
-        [&](Value step, ValueRange carried) {
-          SmallVector<Value> sums(carried);
-          Value codes = k.element(panel, step, stepBytes());
-          Value activations = k.element(x, step, stepColumns * 2);
-          for (int64_t part = 0; part < 2 * unroll; ++part) { // even, odd, …
-            Value code[2];
-            for (int64_t half = 0; half < 2; ++half)
-              code[half] = k.load(lanes.words(),
-                                  k.offset(codes, part * 64 + half * 32), 32);
-            for (int64_t c = 0; c < count; ++c) {
-              Value broadcast = broadcastBytes(
-                  k.offset(activations, c * slabStride + part * 4), 8);
-              for (int64_t half = 0; half < 2; ++half) {
-                Value &sum = sums[c * 2 + half];
-                sum = k.add(sum, lanes.multiplyWords(code[half], broadcast));
-              }
-            }
-          }
-          return sums;
-        });
-  };
-  int64_t perToken = start().size();
-  SmallVector<Value> sums(count * perToken, k.zero(lanes.sums()));
-  auto addAll = [&](SmallVector<Value> &to, ArrayRef<Value> exact) {
-    for (int64_t c = 0; c < count; ++c)
-      for (int64_t half = 0; half < 2; ++half)
-        addExact(to, c * perToken + half, exact[c * 2 + half]);
-  };
-  if (!span.periods)
-    addAll(sums, addSteps(panels[0], x, span.columns));
-  else
+  constexpr int64_t periodSteps = periodColumns / stepColumns;
+  int64_t perToken = 2;
+  Sums sums;
+  if (!isSplit(linear.weights.largestStep())) {
+    Value steps = span.periods ? k.mul(span.periods, k.index(periodSteps))
+                               : k.index(span.columns / stepColumns);
+    sums = addSteps(panels[0], x, count, steps);
+  } else {
+    assert(span.periods && "the sum of a group fits an i32");
+    perToken = 4;
+    Sums initial(count * perToken, k.zero(lanes.sums()));
     sums = k.forLoop(
-        k.index(0), span.periods, 1, sums,
+        k.index(0), span.periods, 1, initial,
         [&](Value period, ValueRange carried) {
-          SmallVector<Value> next(carried);
-          int64_t bytes = periodColumns / stepColumns * stepBytes();
-          addAll(next, addSteps(k.element(panels[0], period, bytes),
-                                k.element(x, period, periodColumns * 2),
-                                periodColumns));
+          Sums next(carried);
+          Sums exact =
+              addSteps(k.element(panels[0], period, periodSteps * stepBytes()),
+                       k.element(x, period, periodColumns * 2), count,
+                       k.index(periodSteps));
+          for (int64_t c = 0; c < count; ++c)
+            addExact(MutableArrayRef(next).slice(c * perToken, perToken),
+                     ArrayRef(exact).slice(c * 2, 2));
           return next;
         });
+  }
   SmallVector<Sums> result;
   for (int64_t c = 0; c < count; ++c)
     result.push_back(
@@ -207,7 +229,7 @@ SmallVector<Sums> Avx2WideDot::panelSums(ArrayRef<Value> panels,
 }
 
 int64_t lowbit::maxDotScratchBytes(const LinearKernel &linear) {
-  if (!needsWords(linear))
+  if (!usesWords(linear))
     return 0;
   return linear.bucket == 1 ? Avx2WideDot::rowBytes(linear)
                             : Avx2WideDot::slabTokens * Avx2WideDot::slabStride;

@@ -43,7 +43,8 @@ void lowbit::widenActivations(const LinearKernel &linear, KernelBuilder &k,
   });
 }
 
-void IntegerDot::decode(Value codes, Value panel, int64_t columns) {
+void IntegerDot::decode(Value codes, Value panel, int64_t columns,
+                        Value zeros) {
   const DecodeShape &shape = *linear.weights.shape;
   SmallVector<CodeStep> steps = shape.steps(StepCut::Whole);
   for (int64_t block = 0; block < shape.blocks(columns); ++block) {
@@ -51,12 +52,14 @@ void IntegerDot::decode(Value codes, Value panel, int64_t columns) {
     for (const CodeStep &step : steps) {
       int64_t index = (block * shape.columns() + step.column) / stepColumns;
       storeStep(shape.emit(k, step, words),
-                k.offset(panel, index * stepBytes()));
+                k.offset(panel, index * stepBytes()), zeros);
     }
   }
 }
 
-void IntegerDot::storeStep(Value bytes, Value step) { k.store(bytes, step); }
+void IntegerDot::storeStep(Value bytes, Value step, Value) {
+  k.store(bytes, step);
+}
 
 std::unique_ptr<IntegerDot>
 lowbit::createIntegerDot(const LinearKernel &linear, KernelBuilder &k,
@@ -64,7 +67,7 @@ lowbit::createIntegerDot(const LinearKernel &linear, KernelBuilder &k,
   const TargetInfo &target = k.getTarget();
   if (!target.hasAvx2 || target.hasAvx512Vnni)
     return createByteDot(linear, k, arguments);
-  if (needsWords(linear))
+  if (usesWords(linear))
     return createAvx2WideDot(linear, k, arguments);
   return createAvx2Dot(linear, k, arguments);
 }

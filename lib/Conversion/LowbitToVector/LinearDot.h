@@ -12,12 +12,13 @@
 // From a panel, for a block of tokens: `decode` has written the codes of a slab
 // to scratch, one step (4 columns of 16 rows) after the other, and `panelSums`
 // multiplies them with the activations of several tokens. It may read whole
-// steps beyond the last column: activations are 0 there.
+// steps beyond the last column: activations are 0 there. A family with room for
+// signs takes the zero points off while decoding: its panels hold steps.
 //
 // What codes are in words is the affair of a DecodeShape; a family asks it for
 // the bytes of steps. A family is a file: LinearByteDot.cpp (AVX-512 VNNI, NEON
 // and portable vectors), LinearAvx2.cpp (bytes up to 63), LinearAvx2Wide.cpp
-// (larger ones).
+// (larger ones, and panels against 16-bit activations).
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_CONVERSION_LOWBITTOVECTOR_LINEARDOT_H
@@ -83,22 +84,29 @@ public:
   //===--- from a panel ---------------------------------------------------===//
   /// Bytes of a step in the panel.
   virtual int64_t stepBytes() const { return 64; }
-  /// Decodes up to 32 columns of codes to the panel.
-  virtual void decode(Value codes, Value panel, int64_t columns);
+  /// Whether panels hold the integers of Spec.md, section 3 (GroupedWeights.h
+  /// calls them steps) instead of codes u.
+  virtual bool panelsHoldSteps() const { return false; }
+  /// Decodes up to 32 columns of codes to the panel. `zeros` (i32x16) are their
+  /// stored zero points, null where there are none.
+  void decode(Value codes, Value panel, int64_t columns, Value zeros);
   /// Writes the 64 bytes of a step (as 32 lanes of i16) to the panel.
-  virtual void storeStep(Value bytes, Value step);
+  virtual void storeStep(Value bytes, Value step, Value zeros);
   /// Tiles that panelSums takes together at most.
   virtual int64_t jointTiles() const { return 1; }
   /// Tokens that the scratch of the family is for.
   virtual int64_t blockTokens() const { return 240; }
+  /// Tiles that should follow a beginSlab, for its cost.
+  virtual int64_t passTiles() const { return 2; }
   /// Prepares the activations of tokens firstToken … endToken − 1 in the slab
   /// at `column`.
   virtual void beginSlab(Value firstToken, Value endToken, Value column) {}
   /// Tokens taken together, largest first, ending in 1, for panels of `tiles`
   /// tiles.
   virtual llvm::SmallVector<int64_t> tokenCounts(int64_t tiles) const = 0;
-  /// Σ c·q for each panel and each of `count` tokens: entry
-  /// tile · count + token. `panels` point at the first step of the span.
+  /// Σ c·q (Σ step·q where panels hold steps) for each panel and each of
+  /// `count` tokens: entry tile · count + token. `panels` point at the first
+  /// step of the span.
   virtual llvm::SmallVector<Sums> panelSums(llvm::ArrayRef<Value> panels,
                                             const PanelPlace &place,
                                             int64_t count, PanelSpan span) = 0;
@@ -121,8 +129,10 @@ std::unique_ptr<IntegerDot> createIntegerDot(const LinearKernel &linear,
                                              KernelBuilder &k,
                                              const LinearArguments &arguments);
 
-/// Whether bytes are too large for sums in i16 (LinearAvx2Wide).
-bool needsWords(const LinearKernel &linear);
+/// Whether AVX2 multiplies words (LinearAvx2Wide): bytes are too large for sums
+/// in i16, or a panel meets 16-bit activations, which as words need no more
+/// products than as two planes and no sums in i16.
+bool usesWords(const LinearKernel &linear);
 
 // Families. LinearAvx2Wide multiplies 16-bit codes with 16-bit activations.
 std::unique_ptr<IntegerDot> createByteDot(const LinearKernel &linear,
@@ -139,6 +149,8 @@ std::unique_ptr<IntegerDot> createAvx2WideDot(const LinearKernel &linear,
 int64_t maxDotScratchBytes(const LinearKernel &linear);
 constexpr int64_t maxStepBytes = 128;
 constexpr int64_t maxBlockTokens = 240;
+/// Largest passTiles · blockTokens.
+constexpr int64_t maxPassTotals = 960;
 
 } // namespace lowbit
 

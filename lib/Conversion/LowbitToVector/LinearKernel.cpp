@@ -104,12 +104,15 @@ int64_t LinearKernel::sumColumns() const {
 }
 
 bool LinearKernel::combinesPlanes() const {
-  constexpr int64_t maxActivation = 32639;
-  int64_t largest = weights.shape->largest();
   // Small digits may stay at their bit (StepCut::Small), up to 4 times as
   // large.
-  int64_t limit = largest <= 63 ? INT32_MAX / 4 : INT32_MAX;
-  return planes == 2 && sumColumns() * largest * maxActivation <= limit;
+  int64_t largest = weights.shape->largest();
+  return sumFits(largest <= 63 ? 4 * largest : largest);
+}
+
+bool LinearKernel::sumFits(int64_t largest) const {
+  constexpr int64_t maxActivation = 32639;
+  return planes == 2 && sumColumns() * largest * maxActivation <= INT32_MAX;
 }
 
 //===----------------------------------------------------------------------===//

@@ -67,6 +67,9 @@ struct LinearKernel {
   /// Both planes fit one i32: i = 256·hi + lo. Then f of Spec.md, section 3 is
   /// float(i): hi and lo are below 2^24, so the fma rounds 256·hi + lo once.
   bool combinesPlanes() const;
+  /// Whether one i32 holds the sums of 16-bit activations times codes, or
+  /// steps, of at most `largest`.
+  bool sumFits(int64_t largest) const;
 };
 
 /// The arguments of a kernel function, loaded.

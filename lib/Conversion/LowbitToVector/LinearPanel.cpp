@@ -5,8 +5,8 @@
 // stays in L1, and then multiplied with the activations of all tokens of the
 // block, a few at a time. Totals wait in scratch between slabs:
 //
-//   for each item, block of tokens:   totals = 0
-//     for each slab:                  activations → scratch (8-bit AVX2)
+//   for each few items, block of tokens:   totals = 0
+//     for each slab:                  activations → scratch (words on AVX2)
 //       for each tile (or two):       codes → panel, scales, zero points
 //         for each few tokens:        totals += slab
 //     y from totals
@@ -21,7 +21,7 @@ using namespace lowbit;
 
 namespace {
 
-/// Places in scratch, in bytes, for `tiles` tiles.
+/// Places in scratch, in bytes, for `totalCount` totals and `tiles` panels.
 struct PanelScratch {
   /// A slab has at most 32 groups (of 16 columns).
   static constexpr int64_t maxGroups = slabColumns / 16;
@@ -33,9 +33,9 @@ struct PanelScratch {
   int64_t panels, scales, zeros;
   int64_t end;
 
-  PanelScratch(int64_t start, int64_t tiles, int64_t tokens) {
+  PanelScratch(int64_t start, int64_t totalCount, int64_t tiles) {
     totals = (start + 63) / 64 * 64;
-    panels = totals + tiles * tokens * 64;
+    panels = totals + totalCount * 64;
     scales = panels + tiles * PanelWalk::panelBytes;
     zeros = scales + tiles * groupsBytes;
     end = zeros + tiles * groupsBytes;
@@ -47,15 +47,16 @@ public:
   IntegerPanel(const LinearKernel &linear, KernelBuilder &k,
                const LinearArguments &arguments)
       : PanelWalk(linear, k, arguments),
-        scratch(dot->scratchBytes(), linear.itemTiles(), dot->blockTokens()) {}
+        scratch(dot->scratchBytes(), dot->passTiles() * dot->blockTokens(),
+                linear.itemTiles()) {}
 
   void emit();
 
 private:
-  void emitItem(Value firstTile, Value tileCount, int64_t joint);
+  void emitPass(Value firstTile, Value tileCount, int64_t joint);
   void decodeTile(Value tile, int64_t index);
   void decodeGroup(Value tile, Value group, int64_t index, int64_t columns);
-  void decodeColumns(Value codes, Value panel, int64_t columns);
+  void decodeColumns(Value codes, Value panel, int64_t columns, Value zeros);
   SmallVector<Value> partials(Value token, int64_t joint,
                               int64_t count) override;
   SmallVector<Value> groupedPartials(Value token, int64_t joint, int64_t count);
@@ -72,18 +73,19 @@ private:
 // Codes, scales and zero points to scratch
 //===----------------------------------------------------------------------===//
 
-void IntegerPanel::decodeColumns(Value codes, Value panel, int64_t count) {
+void IntegerPanel::decodeColumns(Value codes, Value panel, int64_t count,
+                                 Value zeros) {
   int64_t pieceBytes = linear.weights.shape->blocks(pairColumns) *
                        linear.weights.geometry.blockBytes;
   int64_t panelBytes = pairColumns / stepColumns * dot->stepBytes();
   int64_t pieces = count / pairColumns;
   k.forLoop(k.index(0), k.index(pieces), 1, [&](Value piece) {
     dot->decode(k.element(codes, piece, pieceBytes),
-                k.element(panel, piece, panelBytes), pairColumns);
+                k.element(panel, piece, panelBytes), pairColumns, zeros);
   });
   if (int64_t rest = count % pairColumns)
     dot->decode(k.offset(codes, pieces * pieceBytes),
-                k.offset(panel, pieces * panelBytes), rest);
+                k.offset(panel, pieces * panelBytes), rest, zeros);
 }
 
 void IntegerPanel::decodeGroup(Value tile, Value group, int64_t index,
@@ -95,13 +97,16 @@ void IntegerPanel::decodeGroup(Value tile, Value group, int64_t index,
   Value first = k.mul(slab, k.index(slabColumns / geometry.groupColumns));
   Value inSlab = k.sub(group, first);
   int64_t panelBytes = geometry.groupColumns / stepColumns * dot->stepBytes();
-  decodeColumns(codes, k.element(panel(index), inSlab, panelBytes), count);
   int64_t base = index * PanelScratch::groupsBytes;
+  Value zeros;
+  if (isStored()) {
+    zeros = steps.zeros(k.offset(codes, codesBytes + geometry.scalesBytes));
+    k.store(zeros, k.element(at(scratch.zeros + base), inSlab, 64), 64);
+  }
+  decodeColumns(codes, k.element(panel(index), inSlab, panelBytes), count,
+                zeros);
   k.store(steps.scales(k.offset(codes, codesBytes)),
           k.element(at(scratch.scales + base), inSlab, 64), 64);
-  if (isStored())
-    k.store(steps.zeros(k.offset(codes, codesBytes + geometry.scalesBytes)),
-            k.element(at(scratch.zeros + base), inSlab, 64), 64);
 }
 
 void IntegerPanel::decodeTile(Value tile, int64_t index) {
@@ -125,17 +130,19 @@ void IntegerPanel::decodeTile(Value tile, int64_t index) {
                       linear.weights.geometry.blockBytes;
   Value codes = k.element(tile, slab, slabBytes);
   int64_t rest = linear.inputs % slabColumns;
+  Value zeros;
+  if (isStored()) {
+    zeros = steps.zeros(k.offset(tile, linear.weights.geometry.group(0).zeros));
+    k.store(zeros, at(scratch.zeros + index * PanelScratch::groupsBytes), 64);
+  }
   if (rest == 0)
-    decodeColumns(codes, panel(index), slabColumns);
+    decodeColumns(codes, panel(index), slabColumns, zeros);
   else if (linear.inputs < slabColumns)
-    decodeColumns(codes, panel(index), rest);
+    decodeColumns(codes, panel(index), rest, zeros);
   else
     k.ifElse(
-        isLast, [&] { decodeColumns(codes, panel(index), rest); },
-        [&] { decodeColumns(codes, panel(index), slabColumns); });
-  if (isStored())
-    k.store(steps.zeros(k.offset(tile, linear.weights.geometry.group(0).zeros)),
-            at(scratch.zeros + index * PanelScratch::groupsBytes), 64);
+        isLast, [&] { decodeColumns(codes, panel(index), rest, zeros); },
+        [&] { decodeColumns(codes, panel(index), slabColumns, zeros); });
 }
 
 //===----------------------------------------------------------------------===//
@@ -175,8 +182,8 @@ SmallVector<Value> IntegerPanel::groupedPartials(Value token, int64_t joint,
                            k.element(at(scratch.zeros + base), g, 64), 64);
           for (int64_t c = 0; c < count; ++c) {
             int64_t i = tile * count + c;
-            Value f = steps.toFloat(exact[i],
-                                    k.offset(groupSums, c * tokenSums), zeros);
+            Value f =
+                toFloat(exact[i], k.offset(groupSums, c * tokenSums), zeros);
             next.push_back(k.fma(f, scale, carried[i]));
           }
         }
@@ -200,12 +207,12 @@ Value IntegerPanel::totalsOf(Value tile) {
 }
 
 //===----------------------------------------------------------------------===//
-// Items
+// Passes of one item or a few
 //===----------------------------------------------------------------------===//
 
 /// Tiles firstTile … firstTile + tileCount − 1, `joint` (a divisor of
 /// tileCount) at a time.
-void IntegerPanel::emitItem(Value firstTile, Value tileCount, int64_t joint) {
+void IntegerPanel::emitPass(Value firstTile, Value tileCount, int64_t joint) {
   int64_t slabs = (linear.inputs + slabColumns - 1) / slabColumns;
   panelStart = at(scratch.panels);
   forTokenBlocks([&] {
@@ -241,21 +248,26 @@ void IntegerPanel::emitItem(Value firstTile, Value tileCount, int64_t joint) {
 
 void IntegerPanel::emit() {
   int64_t itemTiles = linear.itemTiles();
+  int64_t passItems = dot->passTiles() / itemTiles;
   bool isJoint = itemTiles == 2 && dot->jointTiles() == 2;
-  k.forLoop(arguments.begin, arguments.end, 1, [&](Value item) {
+  assert((!isJoint || passItems == 1) && "a pass is one pair of tiles");
+  k.forLoop(arguments.begin, arguments.end, passItems, [&](Value item) {
     Value firstTile = k.mul(item, k.index(itemTiles));
-    Value rest = k.sub(k.index(linear.tiles()), firstTile);
+    Value endItem =
+        minInteger(k, k.add(item, k.index(passItems)), arguments.end);
+    Value endTile = minInteger(k, k.mul(endItem, k.index(itemTiles)),
+                               k.index(linear.tiles()));
+    Value count = k.sub(endTile, firstTile);
     if (!isJoint)
-      return emitItem(firstTile, minInteger(k, rest, k.index(itemTiles)), 1);
+      return emitPass(firstTile, count, 1);
     if (linear.tiles() == 1)
-      return emitItem(firstTile, k.index(1), 1);
+      return emitPass(firstTile, k.index(1), 1);
     if (linear.tiles() % 2 == 0)
-      return emitItem(firstTile, k.index(2), 2);
-    Value isPair =
-        k.compare(arith::CmpIPredicate::sge, rest, k.index(itemTiles));
+      return emitPass(firstTile, k.index(2), 2);
+    Value isPair = k.compare(arith::CmpIPredicate::eq, count, k.index(2));
     k.ifElse(
-        isPair, [&] { emitItem(firstTile, k.index(2), 2); },
-        [&] { emitItem(firstTile, k.index(1), 1); });
+        isPair, [&] { emitPass(firstTile, k.index(2), 2); },
+        [&] { emitPass(firstTile, k.index(1), 1); });
   });
 }
 
@@ -268,5 +280,5 @@ int64_t lowbit::integerScratchBytes(const LinearKernel &linear) {
   int64_t start = maxDotScratchBytes(linear);
   if (linear.bucket == 1)
     return start;
-  return PanelScratch(start, linear.itemTiles(), maxBlockTokens).end;
+  return PanelScratch(start, maxPassTotals, linear.itemTiles()).end;
 }

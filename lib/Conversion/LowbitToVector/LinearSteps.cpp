@@ -36,19 +36,24 @@ Value LinearSteps::toFloat(const Sums &exact, Value sums, Value zeros) {
   if (exact.size() < plain.size())
     plain = {k.add(k.shl(plain[0], 8), plain[1])};
 
-  SmallVector<Value> parts;
+  Sums whole;
   for (auto [sum, activations] : llvm::zip_equal(exact, plain)) {
-    Value whole = sum;
+    Value product = sum;
     if (weights.multiplier != 1)
-      whole = k.mul(sum, k.splat(k.i32(weights.multiplier)));
+      product = k.mul(sum, k.splat(k.i32(weights.multiplier)));
     Value offset = weights.hasStoredZeros()
                        ? k.mul(zeros, k.splat(activations))
                        : k.splat(k.mul(activations, k.i32(weights.zero)));
-    parts.push_back(k.toF32(k.sub(whole, offset)));
+    whole.push_back(k.sub(product, offset));
   }
-  if (parts.size() == 1)
-    return parts[0];
-  return k.fma(parts[0], k.splat(k.f32(256.0f)), parts[1]);
+  return toFloat(whole);
+}
+
+Value LinearSteps::toFloat(const Sums &exact) {
+  Value first = k.toF32(exact[0]);
+  if (exact.size() == 1)
+    return first;
+  return k.fma(first, k.splat(k.f32(256.0f)), k.toF32(exact[1]));
 }
 
 void LinearSteps::writeRow(Value token, Value tile, Value total,

@@ -30,6 +30,8 @@ public:
   /// and the planes joined. `sums` points at the sum of plane 0; `zeros` is
   /// null where they are not stored.
   Value toFloat(const Sums &exact, Value sums, Value zeros);
+  /// The same from {Σ step·q}, or from {hi, lo} of it.
+  Value toFloat(const Sums &exact);
   /// y of one token and one tile from the total: scales, bias, residual, store
   /// of the rows that exist. `rowScales` is null for groups; both factors are
   /// null for float weights.

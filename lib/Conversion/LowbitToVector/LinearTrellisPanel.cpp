@@ -78,7 +78,7 @@ void TrellisPanel::decodeVector(size_t stream, Value vector, Value step,
         numbers.push_back(decoder.lookup(c[j], u));
       Value bytes = k.bitcast(joinLanes(k, numbers),
                               k.vectorType(k.getBuilder().getI16Type(), 32));
-      dot->storeStep(bytes, k.offset(step, (4 * u + j) * panelBytes));
+      dot->storeStep(bytes, k.offset(step, (4 * u + j) * panelBytes), Value());
     }
 }
 

@@ -40,9 +40,9 @@ SmallVector<Value> PanelWalk::rowPartials(Value token, int64_t joint,
   SmallVector<Value> partials;
   for (int64_t tile = 0; tile < joint; ++tile)
     for (int64_t c = 0; c < count; ++c)
-      partials.push_back(steps.toFloat(exact[tile * count + c],
-                                       k.offset(sums, c * tokenSums),
-                                       zeros.empty() ? Value() : zeros[tile]));
+      partials.push_back(toFloat(exact[tile * count + c],
+                                 k.offset(sums, c * tokenSums),
+                                 zeros.empty() ? Value() : zeros[tile]));
   return partials;
 }
 

@@ -43,6 +43,13 @@ protected:
                                        int64_t count,
                                        llvm::ArrayRef<Value> zeros);
 
+  /// f of what panelSums gave (LinearSteps::toFloat); `sums` and `zeros` serve
+  /// panels that hold codes.
+  Value toFloat(const Sums &exact, Value sums, Value zeros) {
+    return dot->panelsHoldSteps() ? steps.toFloat(exact)
+                                  : steps.toFloat(exact, sums, zeros);
+  }
+
   Value panel(int64_t index) {
     return k.offset(panelStart, index * panelBytes);
   }
