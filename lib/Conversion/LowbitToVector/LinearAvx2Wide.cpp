@@ -29,7 +29,7 @@ public:
 
   /// Bytes of a token's i16 in a slab; the odd line keeps tokens apart in L1.
   static constexpr int64_t slabStride = slabColumns * 2 + 64;
-  static constexpr int64_t slabTokens = 60;
+  static constexpr int64_t slabTokens = 120;
   static int64_t rowBytes(const LinearKernel &linear) {
     return linear.planeStride() * 2;
   }
@@ -47,7 +47,7 @@ public:
   int64_t passTiles() const override { return 16; }
   void beginSlab(Value firstToken, Value endToken, Value column) override;
   SmallVector<int64_t> tokenCounts(int64_t tiles) const override {
-    return {4, 1};
+    return {6, 2, 1};
   }
   SmallVector<Sums> panelSums(ArrayRef<Value> panels, const PanelPlace &place,
                               int64_t count, PanelSpan span) override;

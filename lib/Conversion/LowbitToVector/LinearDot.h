@@ -150,7 +150,7 @@ int64_t maxDotScratchBytes(const LinearKernel &linear);
 constexpr int64_t maxStepBytes = 128;
 constexpr int64_t maxBlockTokens = 240;
 /// Largest passTiles · blockTokens.
-constexpr int64_t maxPassTotals = 960;
+constexpr int64_t maxPassTotals = 1920;
 
 } // namespace lowbit
 
