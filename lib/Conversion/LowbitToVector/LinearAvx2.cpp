@@ -7,7 +7,11 @@
 // also join the two planes of 16-bit activations: 256·hi + lo.
 //
 // Digits stay at their bit where the bound allows; those higher up are shifted
-// down first (StepCut::Small). Bytes above 63 fit no bound: LinearAvx2Wide.cpp.
+// down first (StepCut::Small). Bytes above 63 fit no bound: LinearAvx2Wide.cpp,
+// which takes panels against two planes, too.
+//
+// The i32 sums of a panel start at what the zero point takes off, so that it
+// costs no instruction on vectors.
 //
 //===----------------------------------------------------------------------===//
 
@@ -33,7 +37,10 @@ public:
   Sums accumulate(Sums sums, Value codes, Value column,
                   int64_t columns) override;
   Sums finish(Sums sums) override;
-  SmallVector<int64_t> tokenCounts(int64_t tiles) const override;
+  bool sumsSteps() const override { return !linear.weights.hasStoredZeros(); }
+  SmallVector<int64_t> tokenCounts(int64_t tiles) const override {
+    return {4, 1};
+  }
   SmallVector<Sums> panelSums(ArrayRef<Value> panels, const PanelPlace &place,
                               int64_t count, PanelSpan span) override;
 
@@ -42,8 +49,8 @@ private:
   int64_t sumIndex(int64_t plane, int64_t half) const {
     return (linear.combinesPlanes() ? 0 : plane) * 2 + half;
   }
-  /// Adds an i16 accumulator that counts 2^unit to the i32 sums.
-  void flush(Sums &sums, Value words, int unit, int64_t plane, int64_t half);
+  /// Adds an i16 accumulator, `factor` times, to the i32 sums.
+  void flush(Sums &sums, Value words, int factor, int64_t plane, int64_t half);
   /// Adds columns whose sums fit the i16 accumulators [unit][plane][half]; a
   /// null accumulator is zero.
   void addColumns(SmallVector<Value> &sums, Value codes, Value x,
@@ -96,9 +103,8 @@ Avx2Dot::Avx2Dot(const LinearKernel &linear, KernelBuilder &k,
                     : std::max<int64_t>(16, linear.weights.shape->columns());
 }
 
-void Avx2Dot::flush(Sums &sums, Value words, int unit, int64_t plane,
+void Avx2Dot::flush(Sums &sums, Value words, int factor, int64_t plane,
                     int64_t half) {
-  int factor = 1 << (unit + scaleLog2);
   if (linear.combinesPlanes() && plane == 0)
     factor *= 256;
   assert(factor <= maxWord && "the factor is an i16");
@@ -181,7 +187,7 @@ void Avx2Dot::addPeriod(Sums &sums, Value codes, Value x, int64_t columns,
                k.offset(x, turns * turnColumns), rest, halves);
   for (size_t i = 0; i < words.size(); ++i)
     if (words[i])
-      flush(sums, words[i], units[i / 4], i / 2 % 2, i % 2);
+      flush(sums, words[i], 1 << (units[i / 4] + scaleLog2), i / 2 % 2, i % 2);
 }
 
 void Avx2Dot::addColumns(SmallVector<Value> &sums, Value codes, Value x,
@@ -222,17 +228,11 @@ Sums Avx2Dot::finish(Sums sums) {
 // From a panel: bytes are whole codes
 //===----------------------------------------------------------------------===//
 
-SmallVector<int64_t> Avx2Dot::tokenCounts(int64_t tiles) const {
-  return linear.planes == 1 ? SmallVector<int64_t>{4, 1}
-                            : SmallVector<int64_t>{2, 1};
-}
-
 /// Adds `steps` steps, which the i16 accumulators hold, to the i32 sums
-/// [token][sum][half].
+/// [token][half].
 void Avx2Dot::panelPeriod(SmallVector<Value> &sums, Value panel, Value x,
                           int64_t count, int64_t steps) {
   constexpr int64_t unroll = 2; // short: see turnColumns
-  int64_t vectors = count * linear.planes;
   auto body = [&](Value step, ValueRange carried) {
     SmallVector<Value> next(carried);
     Value codes = k.element(panel, step, 64);
@@ -242,27 +242,24 @@ void Avx2Dot::panelPeriod(SmallVector<Value> &sums, Value panel, Value x,
       for (int64_t half = 0; half < 2; ++half)
         code[half] =
             k.load(lanes.bytes(), k.offset(codes, u * 64 + half * 32), 32);
-      for (int64_t v = 0; v < vectors; ++v) {
-        int64_t at = v * linear.planeStride() + u * stepColumns;
+      for (int64_t c = 0; c < count; ++c) {
+        int64_t at = c * linear.planeStride() + u * stepColumns;
         Value broadcast = broadcastBytes(k.offset(activations, at), 8);
         for (int64_t half = 0; half < 2; ++half) {
-          Value &sum = next[v * 2 + half];
+          Value &sum = next[c * 2 + half];
           sum = k.add(sum, lanes.multiplyBytes(code[half], broadcast));
         }
       }
     }
     return next;
   };
-  SmallVector<Value> words(vectors * 2, k.zero(lanes.words()));
+  SmallVector<Value> words(count * 2, k.zero(lanes.words()));
   words = k.forLoop(k.index(0), k.index(steps), unroll, words, body);
-  int64_t perToken = start().size();
-  for (int64_t token = 0; token < count; ++token) {
-    Sums here(ArrayRef<Value>(sums).slice(token * perToken, perToken));
-    for (int64_t plane = 0; plane < linear.planes; ++plane)
-      for (int64_t half = 0; half < 2; ++half)
-        flush(here, words[(token * linear.planes + plane) * 2 + half],
-              -scaleLog2, plane, half);
-    llvm::copy(here, sums.begin() + token * perToken);
+  for (int64_t c = 0; c < count; ++c) {
+    Sums here(ArrayRef<Value>(sums).slice(c * 2, 2));
+    for (int64_t half = 0; half < 2; ++half)
+      flush(here, words[c * 2 + half], linear.weights.multiplier, 0, half);
+    llvm::copy(here, sums.begin() + c * 2);
   }
 }
 
@@ -281,7 +278,13 @@ SmallVector<Sums> Avx2Dot::panelSums(ArrayRef<Value> panels,
   Value pieces = k.index(spanSteps / steps);
   if (span.periods)
     pieces = k.mul(span.periods, pieces);
-  SmallVector<Value> initial(count * start().size(), k.zero(lanes.sums()));
+  SmallVector<Value> initial(count * 2, k.zero(lanes.sums()));
+  for (int64_t c = 0; sumsSteps() && c < count; ++c) {
+    Value plain = k.load(k.getBuilder().getI32Type(),
+                         k.offset(place.sums, c * linear.sumCount() * 4));
+    Value offset = k.splat(k.mul(plain, k.i32(-linear.weights.zero)), 8);
+    initial[c * 2] = initial[c * 2 + 1] = offset;
+  }
   SmallVector<Value> sums = k.forLoop(
       k.index(0), pieces, 1, initial, [&](Value piece, ValueRange carried) {
         SmallVector<Value> next(carried);
@@ -290,14 +293,8 @@ SmallVector<Sums> Avx2Dot::panelSums(ArrayRef<Value> panels,
         return next;
       });
   SmallVector<Sums> result;
-  int64_t perToken = sums.size() / count;
-  for (int64_t token = 0; token < count; ++token) {
-    Sums exact;
-    for (int64_t i = 0; i < perToken; i += 2)
-      exact.push_back(lanes.join(sums[token * perToken + i],
-                                 sums[token * perToken + i + 1]));
-    result.push_back(exact);
-  }
+  for (int64_t c = 0; c < count; ++c)
+    result.push_back({lanes.join(sums[c * 2], sums[c * 2 + 1])});
   return result;
 }
 

@@ -41,7 +41,7 @@ public:
                   int64_t columns) override;
   Sums finish(Sums sums) override;
   int64_t stepBytes() const override { return 128; }
-  bool panelsHoldSteps() const override { return true; }
+  bool sumsSteps() const override { return true; }
   void storeStep(Value bytes, Value step, Value zeros) override;
   int64_t blockTokens() const override { return slabTokens; }
   int64_t passTiles() const override { return 16; }

@@ -12,8 +12,8 @@
 // From a panel, for a block of tokens: `decode` has written the codes of a slab
 // to scratch, one step (4 columns of 16 rows) after the other, and `panelSums`
 // multiplies them with the activations of several tokens. It may read whole
-// steps beyond the last column: activations are 0 there. A family with room for
-// signs takes the zero points off while decoding: its panels hold steps.
+// steps beyond the last column: activations are 0 there. A family may take the
+// zero points off by itself (sumsSteps), where that costs less than afterwards.
 //
 // What codes are in words is the affair of a DecodeShape; a family asks it for
 // the bytes of steps. A family is a file: LinearByteDot.cpp (AVX-512 VNNI, NEON
@@ -47,6 +47,7 @@ struct PanelPlace {
   Value token;                   ///< first token of the block
   Value column;                  ///< first column of the sums
   Value firstToken, firstColumn; ///< as given to beginSlab
+  Value sums;                    ///< as LinearSteps::sums gives them
 };
 
 /// Pointer to plane 0 of `token`, of integer activations.
@@ -84,9 +85,8 @@ public:
   //===--- from a panel ---------------------------------------------------===//
   /// Bytes of a step in the panel.
   virtual int64_t stepBytes() const { return 64; }
-  /// Whether panels hold the integers of Spec.md, section 3 (GroupedWeights.h
-  /// calls them steps) instead of codes u.
-  virtual bool panelsHoldSteps() const { return false; }
+  /// Whether panelSums gives Σ step·q of GroupedWeights.h instead of Σ c·q.
+  virtual bool sumsSteps() const { return false; }
   /// Decodes up to 32 columns of codes to the panel. `zeros` (i32x16) are their
   /// stored zero points, null where there are none.
   void decode(Value codes, Value panel, int64_t columns, Value zeros);
@@ -104,7 +104,7 @@ public:
   /// Tokens taken together, largest first, ending in 1, for panels of `tiles`
   /// tiles.
   virtual llvm::SmallVector<int64_t> tokenCounts(int64_t tiles) const = 0;
-  /// Σ c·q (Σ step·q where panels hold steps) for each panel and each of
+  /// Σ c·q or Σ step·q (sumsSteps) for each panel and each of
   /// `count` tokens: entry tile · count + token. `panels` point at the first
   /// step of the span.
   virtual llvm::SmallVector<Sums> panelSums(llvm::ArrayRef<Value> panels,

@@ -167,11 +167,11 @@ SmallVector<Value> IntegerPanel::groupedPartials(Value token, int64_t joint,
           panels.push_back(k.element(panel(tile), g,
                                      group / stepColumns * dot->stepBytes()));
         Value column = k.add(firstColumn, k.mul(g, k.index(group)));
-        SmallVector<Sums> exact =
-            dot->panelSums(panels, {token, column, firstToken, firstColumn},
-                           count, {group, Value()});
-        SmallVector<Value> next;
         Value groupSums = k.element(sums, g, 4);
+        SmallVector<Sums> exact = dot->panelSums(
+            panels, {token, column, firstToken, firstColumn, groupSums}, count,
+            {group, Value()});
+        SmallVector<Value> next;
         for (int64_t tile = 0; tile < joint; ++tile) {
           int64_t base = tile * PanelScratch::groupsBytes;
           Value scale = k.load(k.f32x16(),

@@ -32,10 +32,10 @@ SmallVector<Value> PanelWalk::rowPartials(Value token, int64_t joint,
   // Beyond the last column activations are 0, up to whole periods (5.2).
   Value periods = k.shrs(k.add(columns, k.index(periodColumns - 1)),
                          llvm::Log2_64(periodColumns));
-  SmallVector<Sums> exact =
-      dot->panelSums(panels, {token, firstColumn, firstToken, firstColumn},
-                     count, {0, periods});
   Value sums = steps.sums(token, slab);
+  SmallVector<Sums> exact = dot->panelSums(
+      panels, {token, firstColumn, firstToken, firstColumn, sums}, count,
+      {0, periods});
   int64_t tokenSums = linear.planes * linear.sumCount() * 4;
   SmallVector<Value> partials;
   for (int64_t tile = 0; tile < joint; ++tile)

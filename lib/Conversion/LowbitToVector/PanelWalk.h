@@ -44,10 +44,10 @@ protected:
                                        llvm::ArrayRef<Value> zeros);
 
   /// f of what panelSums gave (LinearSteps::toFloat); `sums` and `zeros` serve
-  /// panels that hold codes.
+  /// sums of codes.
   Value toFloat(const Sums &exact, Value sums, Value zeros) {
-    return dot->panelsHoldSteps() ? steps.toFloat(exact)
-                                  : steps.toFloat(exact, sums, zeros);
+    return dot->sumsSteps() ? steps.toFloat(exact)
+                            : steps.toFloat(exact, sums, zeros);
   }
 
   Value panel(int64_t index) {
