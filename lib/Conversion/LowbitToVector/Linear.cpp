@@ -5,7 +5,9 @@
 // float steps; an instruction family (LinearDot.h) does the integer sums.
 //
 //   bucket 1       LinearRow.cpp    codes are masked in place
-//   bucket 16, 32  LinearPanel.cpp  codes are decoded once to a panel in L1
+//   bucket 16, 32  LinearPanel.cpp  codes are decoded once to a panel in L1;
+//                                   on AVX2 up to 4 tokens of bucket 16 go the
+//                                   way of one: a panel pays from the fifth on
 //   float weights  LinearFloat.cpp
 //   trellis codes  LinearTrellis.h: walks of their own, the same sums
 //
@@ -30,6 +32,12 @@ static LogicalResult emitLinear(KernelOp kernel, KernelBuilder &k,
     emitTrellisPanel(*linear, k, loaded);
   else if (linear->bucket == 1)
     emitIntegerRow(*linear, k, loaded);
+  else if (linear->hasRowWalk(k.getTarget()))
+    k.ifElse(
+        k.compare(arith::CmpIPredicate::sle, loaded.tokens,
+                  k.index(LinearKernel::rowWalkTokens)),
+        [&] { emitIntegerRow(*linear, k, loaded); },
+        [&] { emitIntegerPanel(*linear, k, loaded); });
   else
     emitIntegerPanel(*linear, k, loaded);
   return success();

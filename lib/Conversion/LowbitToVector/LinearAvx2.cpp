@@ -298,10 +298,10 @@ SmallVector<Sums> Avx2Dot::panelSums(ArrayRef<Value> panels,
   return result;
 }
 
-bool lowbit::usesWords(const LinearKernel &linear) {
+bool lowbit::usesWords(const LinearKernel &linear, CodePlace place) {
   // Two steps of a panel must fit an i16.
   return 2 * pairBound(linear.weights.shape->largest()) > maxWord ||
-         (linear.bucket != 1 && linear.planes == 2);
+         (place == CodePlace::Panel && linear.planes == 2);
 }
 
 std::unique_ptr<IntegerDot>

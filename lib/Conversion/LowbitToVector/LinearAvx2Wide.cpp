@@ -36,6 +36,7 @@ public:
 
   int64_t scratchBytes() const override { return maxDotScratchBytes(linear); }
   void beginRow(Value token) override;
+  int64_t rowTiles() const override { return 4; }
   Sums start() override;
   Sums accumulate(Sums sums, Value codes, Value column,
                   int64_t columns) override;
@@ -229,10 +230,13 @@ SmallVector<Sums> Avx2WideDot::panelSums(ArrayRef<Value> panels,
 }
 
 int64_t lowbit::maxDotScratchBytes(const LinearKernel &linear) {
-  if (!usesWords(linear))
-    return 0;
-  return linear.bucket == 1 ? Avx2WideDot::rowBytes(linear)
-                            : Avx2WideDot::slabTokens * Avx2WideDot::slabStride;
+  int64_t bytes = 0;
+  // Bucket 16 may have both walks.
+  if (linear.bucket <= 16 && usesWords(linear, CodePlace::InPlace))
+    bytes = Avx2WideDot::rowBytes(linear);
+  if (linear.bucket != 1 && usesWords(linear, CodePlace::Panel))
+    bytes = std::max(bytes, Avx2WideDot::slabTokens * Avx2WideDot::slabStride);
+  return bytes;
 }
 
 std::unique_ptr<IntegerDot>

@@ -63,11 +63,11 @@ void IntegerDot::storeStep(Value bytes, Value step, Value) {
 
 std::unique_ptr<IntegerDot>
 lowbit::createIntegerDot(const LinearKernel &linear, KernelBuilder &k,
-                         const LinearArguments &arguments) {
+                         const LinearArguments &arguments, CodePlace place) {
   const TargetInfo &target = k.getTarget();
   if (!target.hasAvx2 || target.hasAvx512Vnni)
     return createByteDot(linear, k, arguments);
-  if (usesWords(linear))
+  if (usesWords(linear, place))
     return createAvx2WideDot(linear, k, arguments);
   return createAvx2Dot(linear, k, arguments);
 }

@@ -74,6 +74,8 @@ public:
   //===--- in place -------------------------------------------------------===//
   /// Prepares the activations of `token`; what follows is for that token.
   virtual void beginRow(Value token);
+  /// Tiles that should follow a beginRow, for its cost.
+  virtual int64_t rowTiles() const { return 1; }
   virtual Sums start() = 0;
   /// Adds `columns` columns from `column` (i64) on, whose codes start at
   /// `codes` with a block.
@@ -124,15 +126,19 @@ protected:
   Value row;
 };
 
+/// Where the codes of a walk are.
+enum class CodePlace { InPlace, Panel };
+
 /// The family for the variant that `k` emits.
 std::unique_ptr<IntegerDot> createIntegerDot(const LinearKernel &linear,
                                              KernelBuilder &k,
-                                             const LinearArguments &arguments);
+                                             const LinearArguments &arguments,
+                                             CodePlace place);
 
 /// Whether AVX2 multiplies words (LinearAvx2Wide): bytes are too large for sums
 /// in i16, or a panel meets 16-bit activations, which as words need no more
 /// products than as two planes and no sums in i16.
-bool usesWords(const LinearKernel &linear);
+bool usesWords(const LinearKernel &linear, CodePlace place);
 
 // Families. LinearAvx2Wide multiplies 16-bit codes with 16-bit activations.
 std::unique_ptr<IntegerDot> createByteDot(const LinearKernel &linear,

@@ -58,6 +58,12 @@ struct LinearKernel {
   int64_t tileBytes() const;
   /// Tiles of one work item (a trellis code: its tile, see TrellisStreams).
   int64_t itemTiles() const { return bucket == 32 ? 2 : 1; }
+  /// Whether up to rowWalkTokens tokens of a larger bucket take the walk of one
+  /// token: where decoding to a panel costs more than decoding again.
+  bool hasRowWalk(const TargetInfo &target) const {
+    return bucket == 16 && target.hasAvx2 && !target.hasAvx512Vnni;
+  }
+  static constexpr int64_t rowWalkTokens = 4;
   /// Bytes of one plane of a row of activations (Spec.md, 5.2).
   int64_t planeStride() const { return (inputs + 63) / 64 * 64 + 64; }
   /// Sums of activations per plane: one for each group, or each slab.

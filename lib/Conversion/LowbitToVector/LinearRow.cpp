@@ -1,12 +1,14 @@
 //===- LinearRow.cpp - One token, codes in place ----------------*- C++ -*-===//
 //
-// The walk for decoding text: every byte of the weight is read once, in order,
-// and nothing is stored but y. One tile after the other; in a tile slab by
-// slab; in a slab group by group (or 64 columns at a time for row scales).
+// The walk for decoding text: every byte of the weight is read once, in order
+// (from L2 again where there are a few tokens), and nothing is stored but y.
+// One tile after the other; in a tile slab by slab; in a slab group by group
+// (or 64 columns at a time for row scales).
 //
 //===----------------------------------------------------------------------===//
 
 #include "LinearSteps.h"
+#include "RowLoops.h"
 
 using namespace mlir;
 using namespace lowbit;
@@ -18,7 +20,7 @@ public:
   RowWalk(const LinearKernel &linear, KernelBuilder &k,
           const LinearArguments &arguments)
       : linear(linear), k(k), arguments(arguments), steps(linear, k, arguments),
-        dot(createIntegerDot(linear, k, arguments)) {}
+        dot(createIntegerDot(linear, k, arguments, CodePlace::InPlace)) {}
 
   void emit();
 
@@ -29,6 +31,7 @@ private:
   static constexpr int64_t turnColumns = 64;
 
   void emitTile(Value index);
+  void emitTiles(Value first, Value end);
   void prefetch(Value codes, int64_t bytes);
   Value groupedTotal(Value tile);
   Value rowTotal(Value tile, Value zeros);
@@ -158,12 +161,23 @@ void RowWalk::emitTile(Value index) {
                  steps.scales(k.offset(tile, place.scales)));
 }
 
-void RowWalk::emit() {
+void RowWalk::emitTiles(Value first, Value end) {
   k.forLoop(k.index(0), arguments.tokens, 1, [&](Value m) {
     token = m;
     dot->beginRow(token);
-    k.forLoop(arguments.begin, arguments.end, 1,
-              [&](Value tile) { emitTile(tile); });
+    k.forLoop(first, end, 1, [&](Value tile) { emitTile(tile); });
+  });
+}
+
+void RowWalk::emit() {
+  if (linear.bucket == 1)
+    return emitTiles(arguments.begin, arguments.end);
+  // All tokens take a few tiles before the next ones: weights come from memory
+  // once.
+  int64_t tiles = dot->rowTiles();
+  k.forLoop(arguments.begin, arguments.end, tiles, [&](Value first) {
+    emitTiles(first,
+              minInteger(k, k.add(first, k.index(tiles)), arguments.end));
   });
 }
 

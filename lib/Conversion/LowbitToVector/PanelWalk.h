@@ -23,7 +23,7 @@ protected:
   PanelWalk(const LinearKernel &linear, KernelBuilder &k,
             const LinearArguments &arguments)
       : linear(linear), k(k), arguments(arguments), steps(linear, k, arguments),
-        dot(createIntegerDot(linear, k, arguments)) {}
+        dot(createIntegerDot(linear, k, arguments, CodePlace::Panel)) {}
   virtual ~PanelWalk() = default;
 
   /// Runs `body` for each block of tokens that the family's scratch holds.
