@@ -107,7 +107,10 @@ static ParseResult parseGather(AsmParser &parser, int64_t &columns,
       transposed = true;
       continue;
     }
-    if (averaged || parser.parseKeyword("averaged"))
+    if (averaged)
+      return parser.emitError(parser.getCurrentLocation(),
+                              "expected '>' behind averaged");
+    if (parser.parseKeyword("averaged"))
       return failure();
     averaged = true;
   }

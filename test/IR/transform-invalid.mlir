@@ -80,6 +80,30 @@ func.func @gather_c1(%x: tensor<?x10xf32>) {
 
 // -----
 
+func.func @gather_c1_columns(%x: tensor<?x10xf32>) {
+  // expected-error @+1 {{columns must be from 1 to 16777216, got -5}}
+  %0 = lowbit.transform %x by gather<columns = -5, runs = [-1, 4]> : tensor<?x10xf32> -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @gather_c1_many(%x: tensor<?x10xf32>) {
+  // expected-error @+1 {{columns must be from 1 to 16777216, got 1152921504606846976}}
+  %0 = lowbit.transform %x by gather<columns = 1152921504606846976, runs = [-1, 4]> : tensor<?x10xf32> -> tensor<?x4xf32>
+  return
+}
+
+// -----
+
+func.func @gather_twice(%x: tensor<?x10xf32>) {
+  // expected-error @+1 {{expected '>' behind averaged}}
+  %0 = lowbit.transform %x by gather<columns = 10, runs = [8, 2], averaged, averaged> : tensor<?x10xf32> -> tensor<?x2xf32>
+  return
+}
+
+// -----
+
 func.func @gather_c2(%x: tensor<?x11xf32>) {
   // expected-error @+1 {{that takes rows of 10 columns, got 11}}
   %0 = lowbit.transform %x by gather<columns = 10, runs = [8, 2]> : tensor<?x11xf32> -> tensor<?x2xf32>

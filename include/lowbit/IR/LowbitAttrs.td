@@ -376,8 +376,9 @@ def Lowbit_GatherAttr : Lowbit_Attr<"Gather", "gather", [
 
     Constraints:
 
-    - (C1) `runs` has an even number of entries, at least two; counts are positive;
-      a run lies within 0 … `columns` − 1 or has the first column −1.
+    - (C1) `columns` is from 1 to 2^24. `runs` has an even number of entries, at
+      least two; counts are positive, 2^24 in all at most; a run lies within
+      0 … `columns` − 1 or has the first column −1.
     - (C2) the input has `columns` columns (transposed: as many as the runs have in
       all).
 
