@@ -25,10 +25,7 @@ bool isMoments(const TensorEntry &entry) {
 } // namespace
 
 Result<Profile> Profile::open(const std::string &path) {
-  Result<MappedFile> file = MappedFile::open(path);
-  if (!file)
-    return file.error();
-  Result<Safetensors> container = Safetensors::open(std::move(*file));
+  Result<Safetensors> container = Safetensors::open(path);
   if (!container)
     return container.error();
   bool any = false;

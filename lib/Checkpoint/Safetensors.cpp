@@ -48,6 +48,13 @@ std::string lowbit::describeShape(const std::vector<uint64_t> &shape) {
   return text + "]";
 }
 
+Result<Safetensors> Safetensors::open(const std::string &path) {
+  Result<MappedFile> file = MappedFile::open(path);
+  if (!file)
+    return file.error();
+  return open(std::move(*file));
+}
+
 Result<Safetensors> Safetensors::open(MappedFile file) {
   Result<SafetensorsHeader> header =
       readSafetensorsHeader(file.bytes(), file.name());

@@ -68,6 +68,9 @@ LogicalResult GatherAttr::verify(function_ref<InFlightDiagnostic()> emitError,
                                  int64_t columns, ArrayRef<int64_t> runs,
                                  bool transposed, bool averaged) {
   // gather_c1
+  if (columns < 1 || columns > maxBlock)
+    return emitError() << "columns must be from 1 to " << maxBlock << ", got "
+                       << columns;
   if (runs.empty() || runs.size() % 2 != 0)
     return emitError() << "runs are pairs of first column and count, got "
                        << runs.size() << " numbers";
@@ -448,11 +451,6 @@ Transform lowbit::getTransform(TransformOp op) {
 
 Transform lowbit::getTransform(TransformWeightOp op) {
   return {op.getTransform(), llvm::to_vector<2>(op.getMatrices())};
-}
-
-SmallVector<RankedTensorType, 2>
-lowbit::getMatrixTypes(const Transform &transform) {
-  return typesOf(transform.matrices);
 }
 
 int64_t lowbit::getBlock(const Transform &transform) {

@@ -25,10 +25,7 @@ Result<const Safetensors *> FolderBytes::open(const std::string &file) {
   if (slot)
     return slot.get();
   if (file.find('/') != std::string::npos) {
-    Result<MappedFile> mapped = MappedFile::open(file);
-    if (!mapped)
-      return mapped.error();
-    Result<Safetensors> opened = Safetensors::open(std::move(*mapped));
+    Result<Safetensors> opened = Safetensors::open(file);
     if (!opened)
       return opened.error();
     slot = std::make_unique<Safetensors>(std::move(*opened));

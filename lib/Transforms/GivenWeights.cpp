@@ -47,10 +47,7 @@ Result<GivenWeights> GivenWeights::open(const std::string &path,
                                         FormatPtr format,
                                         const std::vector<WeightLeaf> &leaves,
                                         int64_t columns) {
-  Result<MappedFile> mapped = MappedFile::open(path);
-  if (!mapped)
-    return mapped.error();
-  Result<Safetensors> file = Safetensors::open(std::move(*mapped));
+  Result<Safetensors> file = Safetensors::open(path);
   if (!file)
     return file.error();
   if (format->hasTensorFacts() && leaves.size() > 1)

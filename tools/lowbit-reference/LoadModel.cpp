@@ -93,10 +93,7 @@ static Result<std::string_view> textOf(const Safetensors &artifact,
 
 static Status loadArtifact(MLIRContext &context, const std::string &path,
                            LoadedModel &model) {
-  Result<MappedFile> file = MappedFile::open(path);
-  if (!file)
-    return file.error();
-  Result<Safetensors> opened = Safetensors::open(std::move(*file));
+  Result<Safetensors> opened = Safetensors::open(path);
   if (!opened)
     return opened.error();
   model.artifact = std::make_unique<Safetensors>(std::move(*opened));

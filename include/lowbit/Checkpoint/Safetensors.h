@@ -99,7 +99,10 @@ Result<SafetensorsHeader> readSafetensorsHeader(Bytes file,
 /// An opened file. Move-only.
 class Safetensors {
 public:
+  /// The errors of readSafetensorsHeader; of a path also those of
+  /// MappedFile::open.
   static Result<Safetensors> open(MappedFile file);
+  static Result<Safetensors> open(const std::string &path);
 
   const std::vector<TensorEntry> &entries() const { return header.entries; }
   /// The tensor with that name, or null; a binary search.

@@ -75,7 +75,7 @@ def Lowbit_QuantizeOp : Lowbit_Op<"quantize", [Pure]> {
   let summary = "round a weight to a format";
   let description = [{
     The one lossy operation on weights. `solver` says how codes and scales are
-    chosen (`nearest`, `search`, `gptq`, `viterbi`, `given`); the options of a solver are in
+    chosen (`nearest`, `search`, `gptq`, `em`, `viterbi`, `given`); the options of a solver are in
     `options`.
 
     Constraints:

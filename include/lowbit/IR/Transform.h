@@ -30,10 +30,6 @@ struct Transform {
 Transform getTransform(TransformOp op);
 Transform getTransform(TransformWeightOp op);
 
-/// Types of the matrices.
-llvm::SmallVector<mlir::RankedTensorType, 2>
-getMatrixTypes(const Transform &transform);
-
 /// Columns after which it repeats itself; 0 where it does not.
 int64_t getBlock(const Transform &transform);
 
