@@ -205,26 +205,10 @@ ElementSolver::ElementSolver(const IntegerFormat &format, int64_t columns,
   assert(!whyInvalid(format) && format.element != Element::Integer);
   while (!format.isNumber(zeroCode) || format.tableValue(zeroCode) != 0)
     ++zeroCode;
+  badImportance = reportBadImportance(importance, columns);
   importances.resize(static_cast<size_t>(columns), 1.0f);
-  for (int64_t k = 0; importance && k < columns; ++k) {
-    float h = importance[k];
-    if ((!isFiniteFloat(h) || h < 0) && badImportance < 0)
-      badImportance = k;
-    importances[static_cast<size_t>(k)] = h;
-  }
-}
-
-std::optional<Defect> ElementSolver::largestWeight(const TileInput &input,
-                                                   float &largest) {
-  largest = 0;
-  for (int64_t row = 0; row < input.rows; ++row)
-    for (int64_t k = 0; k < columns; ++k) {
-      float w = input.weights[row * input.stride + k];
-      if (!isFiniteFloat(w))
-        return reportNonFinite(input);
-      largest = std::max(largest, std::fabs(w));
-    }
-  return std::nullopt;
+  if (importance)
+    std::copy_n(importance, columns, importances.begin());
 }
 
 /// Code of a magnitude that is a value of the element.
@@ -267,11 +251,9 @@ void ElementSolver::roundColumn(const float *weights, const float *steps,
 std::optional<Defect> ElementSolver::chooseScales(const TileInput &input,
                                                   float factor,
                                                   IntegerTile &tile) {
-  if (badImportance >= 0)
-    return defectAt(Defect::Kind::BadImportance, -1, badImportance,
-                    importances[static_cast<size_t>(badImportance)]);
-  float largest = 0;
-  if (std::optional<Defect> found = largestWeight(input, largest))
+  if (badImportance)
+    return badImportance;
+  if (std::optional<Defect> found = reportNonFinite(input))
     return found;
   tile.reset(format, input.rows, columns);
   tile.factor = factor;
@@ -305,6 +287,14 @@ std::optional<Defect> ElementSolver::chooseScales(const TileInput &input,
   return std::nullopt;
 }
 
+std::array<float, 256> codeValues(const IntegerFormat &format) {
+  std::array<float, 256> values = {};
+  for (int code = 0; code < format.codes(); ++code)
+    if (format.isNumber(code))
+      values[static_cast<size_t>(code)] = format.tableValue(code);
+  return values;
+}
+
 namespace {
 
 /// Rounds single columns to the scales that were chosen for a tile.
@@ -314,24 +304,30 @@ public:
                  IntegerTile &tile)
       : solver(solver), steps(steps), tile(tile),
         width(groupColumns(tile.format, tile.columns)) {
-    for (int code = 0; code < tile.format.codes(); ++code)
-      if (tile.format.isNumber(code))
-        values[code] = tile.format.tableValue(code);
+    values = codeValues(tile.format);
   }
 
   void quantize(const FeedbackBlock &block, float *decoded) override {
     assert(block.count == 1 && block.lanes == tileRows);
     int64_t column = block.columns[0];
     int64_t group = column / width;
-    uint8_t codes[tileRows];
-    solver.roundColumn(block.targets,
-                       steps.data() + static_cast<size_t>(group * tileRows),
-                       codes);
+    roundColumn(column, block.targets);
     for (int64_t row = 0; row < tile.rows; ++row) {
-      tile.codes[static_cast<size_t>(row * tile.columns + column)] = codes[row];
+      uint8_t code =
+          tile.codes[static_cast<size_t>(row * tile.columns + column)];
       float scale = tile.scales[static_cast<size_t>(row * tile.groups + group)];
-      decoded[row] = (values[codes[row]] * scale) * tile.factor;
+      decoded[row] = (values[code] * scale) * tile.factor;
     }
+  }
+
+  /// Stores the codes of a column of 16 weights.
+  void roundColumn(int64_t column, const float *weights) {
+    uint8_t codes[tileRows];
+    solver.roundColumn(
+        weights, steps.data() + static_cast<size_t>(column / width * tileRows),
+        codes);
+    for (int64_t row = 0; row < tile.rows; ++row)
+      tile.codes[static_cast<size_t>(row * tile.columns + column)] = codes[row];
   }
 
 private:
@@ -339,7 +335,7 @@ private:
   const std::vector<float> &steps;
   IntegerTile &tile;
   int64_t width;
-  float values[256] = {};
+  std::array<float, 256> values;
 };
 
 } // namespace
@@ -350,41 +346,13 @@ std::optional<Defect> ElementSolver::solve(const TileInput &input, float factor,
   if (std::optional<Defect> defect = chooseScales(input, factor, tile))
     return defect;
   rows.load(input);
-  if (feedback) {
-    ElementColumns rounding(*this, steps, tile);
+  ElementColumns rounding(*this, steps, tile);
+  if (feedback)
     feedback->run(rows, rounding);
-    return std::nullopt;
-  }
-  int64_t width = groupColumns(format, columns);
-  for (int64_t k = 0; k < columns; ++k) {
-    uint8_t column[tileRows];
-    roundColumn(rows.column(k),
-                steps.data() + static_cast<size_t>(k / width * tileRows),
-                column);
-    for (int64_t row = 0; row < tile.rows; ++row)
-      tile.codes[static_cast<size_t>(row * columns + k)] = column[row];
-  }
+  else
+    for (int64_t k = 0; k < columns; ++k)
+      rounding.roundColumn(k, rows.column(k));
   return std::nullopt;
-}
-
-void decodeElements(const IntegerTile &tile, float *values) {
-  const IntegerFormat &format = tile.format;
-  float table[256] = {};
-  for (int code = 0; code < format.codes(); ++code)
-    if (format.isNumber(code))
-      table[code] = format.tableValue(code);
-  int64_t width = groupColumns(format, tile.columns);
-  bool isFree = format.element == Element::Free;
-  for (int64_t row = 0; row < tile.rows; ++row)
-    for (int64_t k = 0; k < tile.columns; ++k) {
-      auto at = static_cast<size_t>(row * tile.columns + k);
-      float scale =
-          tile.scales[static_cast<size_t>(row * tile.groups + k / width)];
-      uint8_t code = tile.codes[at];
-      float value =
-          isFree ? tile.groupLevels(row, k / width)[code] : table[code];
-      values[at] = (value * scale) * tile.factor;
-    }
 }
 
 } // namespace lowbit

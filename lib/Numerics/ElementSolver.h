@@ -18,6 +18,7 @@
 #include "lowbit/Numerics/IntegerTile.h"
 #include "lowbit/Numerics/Solver.h"
 
+#include <array>
 #include <vector>
 
 namespace lowbit {
@@ -47,8 +48,6 @@ public:
   ElementSolver(const IntegerFormat &format, int64_t columns, SolverKind kind,
                 const float *importance, CodePath path);
 
-  /// Largest |w| of a tile, or the first weight that is not finite.
-  std::optional<Defect> largestWeight(const TileInput &input, float &largest);
   /// Chooses scales, then codes: with error feedback where there is any, whose
   /// blocks must be single columns.
   std::optional<Defect> solve(const TileInput &input, float factor,
@@ -73,7 +72,7 @@ private:
   SearchPlan plan;
   uint8_t zeroCode = 0;
   std::vector<float> importances;
-  int64_t badImportance = -1;
+  std::optional<Defect> badImportance;
   /// The rows of a tile in lanes, and s · F of its groups: [group][row].
   LaneRows rows;
   std::vector<float> steps;
@@ -83,9 +82,8 @@ private:
 /// largest magnitude · 448), in f32; 1 where that is 0.
 float elementFactor(const IntegerFormat &format, float largest);
 
-/// Decodes the rows that exist: ((step · unit) · s) · F to
-/// values[r · columns + k].
-void decodeElements(const IntegerTile &tile, float *values);
+/// tableValue by code; 0 where a code is no number.
+std::array<float, 256> codeValues(const IntegerFormat &format);
 
 } // namespace lowbit
 

@@ -29,9 +29,7 @@ float unroundedScale(const IntegerFormat &format, float minimum,
 
 uint8_t storedZero(const IntegerFormat &format, float minimum, float scale) {
   float limit = static_cast<float>((1 << zeroBits(format)) - 1);
-  float inSteps = -minimum / scale;
-  if (format.bits == 1)
-    inSteps = inSteps * 256.0f;
+  float inSteps = -minimum / scale * static_cast<float>(zerosPerCode(format));
   float zero = std::min(std::max(inSteps, 0.0f), limit);
   return static_cast<uint8_t>(__builtin_elementwise_roundeven(zero));
 }
@@ -61,8 +59,7 @@ static Grid makeGrid(const IntegerFormat &format, float step, uint8_t zero,
   }
   float z = format.offset == Offset::Integer ? static_cast<float>(half)
                                              : static_cast<float>(zero);
-  if (format.bits == 1)
-    z = z / 256.0f;
+  z = z / static_cast<float>(zerosPerCode(format));
   grid.shift = z;
   grid.low = static_cast<float>(lowestCode);
   grid.high = static_cast<float>(format.codes() - 1);

@@ -142,8 +142,8 @@ float IntegerFormat::unit() const {
   default:
     return 1.0f;
   }
-  if (bits == 1 && offset == Offset::Stored)
-    return 1.0f / 256;
+  if (offset == Offset::Stored)
+    return 1.0f / static_cast<float>(zerosPerCode(*this));
   return offset == Offset::Half ? 0.5f : 1.0f;
 }
 

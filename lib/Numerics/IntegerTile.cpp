@@ -68,7 +68,7 @@ float IntegerTile::zero(int64_t row, int64_t group) const {
   case Offset::Stored:
     return static_cast<float>(
                zeros[static_cast<size_t>(row * groups + group)]) /
-           (format.bits == 1 ? 256.0f : 1.0f);
+           static_cast<float>(zerosPerCode(format));
   }
   return middle;
 }

@@ -10,6 +10,7 @@
 #include "lowbit/Numerics/Solver.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <cstdlib>
 #include <cstring>
@@ -69,34 +70,39 @@ private:
 /// rows, then by columns.
 ErrorSums measureElements(const IntegerTile &tile, const TileInput &input,
                           const float *importance) {
-  std::vector<float> values(static_cast<size_t>(tile.rows * tile.columns));
-  decodeElements(tile, values.data());
+  bool isFree = tile.format.element == Element::Free;
+  std::array<float, 256> values = {};
+  if (!isFree)
+    values = codeValues(tile.format);
+  int64_t width = groupColumns(tile.format, tile.columns);
   ErrorSums sums;
   for (int64_t r = 0; r < tile.rows; ++r)
-    for (int64_t k = 0; k < tile.columns; ++k)
+    for (int64_t k = 0; k < tile.columns; ++k) {
+      uint8_t code = tile.codes[static_cast<size_t>(r * tile.columns + k)];
+      float value =
+          isFree ? tile.groupLevels(r, k / width)[code] : values[code];
+      float scale =
+          tile.scales[static_cast<size_t>(r * tile.groups + k / width)];
       sums.addWeight(input.weights[r * input.stride + k],
-                     values[static_cast<size_t>(r * tile.columns + k)],
+                     (value * scale) * tile.factor,
                      importance ? importance[k] : 1.0f);
+    }
   return sums;
 }
 
-class ElementEncoder final : public TileEncoder {
+/// The encoder of elements that are no Integer: `Solver` chooses scales or
+/// levels, then codes, with error feedback where that is asked for.
+template <typename Solver> class ElementEncoder final : public TileEncoder {
 public:
-  ElementEncoder(const IntegerFormat &format, int64_t columns,
-                 const EncoderOptions &options)
-      : solver(format, columns, kindOf(options), options.importance,
-               options.path),
-        importance(options.importance) {
+  ElementEncoder(Solver solver, const EncoderOptions &options)
+      : solver(std::move(solver)), importance(options.importance) {
     if (options.solver == "gptq")
       feedback.emplace(*options.factor, options.path);
   }
 
   std::optional<Defect> scan(const TileInput &input,
                              TensorScan &scan) override {
-    TensorScan here;
-    std::optional<Defect> defect = solver.largestWeight(input, here.largest);
-    scan.merge(here);
-    return defect;
+    return raiseToLargest(input, scan.largest);
   }
 
   std::optional<Defect> encode(const TileInput &input, const TensorFacts &facts,
@@ -110,48 +116,7 @@ public:
   }
 
 private:
-  ElementSolver solver;
-  std::optional<ErrorFeedback> feedback;
-  const float *importance;
-  IntegerTile tile;
-};
-
-class LevelEncoder final : public TileEncoder {
-public:
-  LevelEncoder(const IntegerFormat &format, int64_t columns,
-               const EncoderOptions &options)
-      : solver(format, columns, options.importance),
-        importance(options.importance) {
-    if (options.solver == "gptq")
-      feedback.emplace(*options.factor, options.path);
-  }
-
-  std::optional<Defect> scan(const TileInput &input,
-                             TensorScan &scan) override {
-    if (std::optional<Defect> defect = reportNonFinite(input))
-      return defect;
-    // No level is beyond the weights.
-    TensorScan here;
-    for (int64_t r = 0; r < input.rows; ++r)
-      for (int64_t k = 0; k < input.columns; ++k)
-        here.largest = std::max(here.largest,
-                                std::fabs(input.weights[r * input.stride + k]));
-    scan.merge(here);
-    return std::nullopt;
-  }
-
-  std::optional<Defect> encode(const TileInput &input, const TensorFacts &facts,
-                               uint8_t *bytes, ErrorSums &sums) override {
-    if (std::optional<Defect> defect = solver.solve(
-            input, facts.factor, feedback ? &*feedback : nullptr, tile))
-      return defect;
-    packTile(tile, bytes);
-    sums.add(measureElements(tile, input, importance));
-    return std::nullopt;
-  }
-
-private:
-  LevelSolver solver;
+  Solver solver;
   std::optional<ErrorFeedback> feedback;
   const float *importance;
   IntegerTile tile;
@@ -196,9 +161,13 @@ public:
   std::unique_ptr<TileEncoder>
   makeEncoder(int64_t columns, const EncoderOptions &options) const override {
     if (format.element == Element::Free)
-      return std::make_unique<LevelEncoder>(format, columns, options);
+      return std::make_unique<ElementEncoder<LevelSolver>>(
+          LevelSolver(format, columns, options.importance), options);
     if (isTable())
-      return std::make_unique<ElementEncoder>(format, columns, options);
+      return std::make_unique<ElementEncoder<ElementSolver>>(
+          ElementSolver(format, columns, kindOf(options), options.importance,
+                        options.path),
+          options);
     return std::make_unique<IntegerEncoder>(format, columns, options);
   }
   void writeTrailer(const TensorFacts &facts, uint8_t *bytes) const override {

@@ -89,13 +89,10 @@ LevelSolver::LevelSolver(const IntegerFormat &format, int64_t columns,
                          const float *importance)
     : format(format), columns(columns) {
   assert(!whyInvalid(format) && format.element == Element::Free);
+  badImportance = reportBadImportance(importance, columns);
   importances.resize(static_cast<size_t>(columns), 1.0f);
-  for (int64_t k = 0; importance && k < columns; ++k) {
-    float h = importance[k];
-    if ((!isFiniteFloat(h) || h < 0) && badImportance < 0)
-      badImportance = k;
-    importances[static_cast<size_t>(k)] = h;
-  }
+  if (importance)
+    std::copy_n(importance, columns, importances.begin());
 }
 
 std::optional<Defect> LevelSolver::storeLevels(const double *levels,
@@ -135,9 +132,8 @@ std::optional<Defect> LevelSolver::storeLevels(const double *levels,
 std::optional<Defect> LevelSolver::chooseLevels(const TileInput &input,
                                                 float factor,
                                                 IntegerTile &tile) {
-  if (badImportance >= 0)
-    return defectAt(Defect::Kind::BadImportance, -1, badImportance,
-                    importances[static_cast<size_t>(badImportance)]);
+  if (badImportance)
+    return badImportance;
   if (std::optional<Defect> found = reportNonFinite(input))
     return found;
   tile.reset(format, input.rows, columns);

@@ -60,7 +60,7 @@ private:
   IntegerFormat format;
   int64_t columns;
   std::vector<float> importances;
-  int64_t badImportance = -1;
+  std::optional<Defect> badImportance;
   /// By group.
   std::vector<Lanes> groupLanes;
   LaneRows rows;

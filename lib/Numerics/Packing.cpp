@@ -54,33 +54,11 @@ static void unpackDigits(uint32_t word, uint8_t *codes, int shift) {
   }
 }
 
-/// Digits of one width, from bit `shift` of the codes on.
-struct DigitPlane {
-  int bits;
-  int shift;
-};
-
-/// The planes of codes of `bits` bits, in the order of the bytes: digits of 4
-/// bits where there are as many, then of 2, then of 1 (8: whole codes).
-struct DigitPlanes {
-  explicit DigitPlanes(int bits) {
-    int rest = bits;
-    for (int width : {8, 4, 2, 1})
-      if (rest >= width) {
-        rest -= width;
-        planes[count++] = {width, rest};
-      }
-  }
-  DigitPlane planes[3];
-  int count = 0;
-};
-
 /// Lane of one row in a block: `codes` holds a block's columns of that row,
 /// `lane` is the row's place in the block's first vector.
 static void packLane(const DigitPlanes &digits, int64_t width,
                      const uint8_t *codes, uint8_t *lane) {
-  for (int i = 0; i < digits.count; ++i) {
-    auto [bits, shift] = digits.planes[i];
+  for (auto [bits, shift] : digits) {
     for (int64_t k = 0; k < width; k += 32 / bits, lane += vectorBytes)
       storeWord(bits == 1   ? packDigits<1>(codes + k, shift)
                 : bits == 2 ? packDigits<2>(codes + k, shift)
@@ -93,8 +71,7 @@ static void packLane(const DigitPlanes &digits, int64_t width,
 /// The inverse; `codes` must hold zeros.
 static void unpackLane(const DigitPlanes &digits, int64_t width,
                        const uint8_t *lane, uint8_t *codes) {
-  for (int i = 0; i < digits.count; ++i) {
-    auto [bits, shift] = digits.planes[i];
+  for (auto [bits, shift] : digits) {
     for (int64_t k = 0; k < width; k += 32 / bits, lane += vectorBytes) {
       uint32_t word = loadWord(lane);
       if (bits == 1)
@@ -144,8 +121,13 @@ static void unpackCodes(const TileGeometry &geometry, const GroupPlace &place,
                             geometry.levelsBytes;
     uint8_t *codes = tile.codes.data() + place.firstColumn + first;
     for (int64_t row = 0; row < tileRows; ++row, codes += tile.columns) {
+      const uint8_t *lane = vector + row * laneBytes;
+      if (count == width) { // Codes are 0 since the tile was reset.
+        unpackLane(digits, width, lane, codes);
+        continue;
+      }
       uint8_t padded[widestBlock] = {};
-      unpackLane(digits, width, vector + row * laneBytes, padded);
+      unpackLane(digits, width, lane, padded);
       std::copy(padded, padded + count, codes);
     }
   }

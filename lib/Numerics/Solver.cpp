@@ -36,15 +36,11 @@ TileSolver::TileSolver(const IntegerFormat &format, int64_t columns,
   weights.assign(padded, 0.0f);
   importances.assign(padded, 0.0f);
   paddedCodes.assign(static_cast<size_t>(paddedWidth), 0);
-  for (int64_t k = 0; k < columns; ++k) {
-    float h = importance ? importance[k] : 1.0f;
-    if ((!isFiniteFloat(h) || h < 0) && badImportance < 0) {
-      badImportance = k;
-      badImportanceValue = h;
-    }
+  badImportance = reportBadImportance(importance, columns);
+  for (int64_t k = 0; k < columns; ++k)
     importances[static_cast<size_t>(k / groupWidth * paddedWidth +
-                                    k % groupWidth)] = h;
-  }
+                                    k % groupWidth)] =
+        importance ? importance[k] : 1.0f;
 }
 
 TileSolver::~TileSolver() = default;
@@ -106,9 +102,8 @@ std::optional<Defect> TileSolver::chooseGroups(const TileInput &input,
                                                float factor, bool takeCodes,
                                                IntegerTile &tile) {
   assert(input.columns == columns && input.rows >= 1 && input.rows <= tileRows);
-  if (badImportance >= 0)
-    return defectAt(Defect::Kind::BadImportance, -1, badImportance,
-                    badImportanceValue);
+  if (badImportance)
+    return badImportance;
   if (!isFiniteFloat(factor) || !(factor > 0) ||
       (!format.hasFactor() && factor != 1.0f))
     return defectAt(Defect::Kind::BadFactor, -1, -1, factor);

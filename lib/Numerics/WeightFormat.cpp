@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
 
 namespace lowbit {
 
@@ -113,6 +114,25 @@ std::optional<Defect> reportNonFinite(const TileInput &input) {
                          value);
     }
   return first;
+}
+
+std::optional<Defect> raiseToLargest(const TileInput &input, float &largest) {
+  for (int64_t r = 0; r < input.rows; ++r)
+    for (int64_t k = 0; k < input.columns; ++k) {
+      float w = input.weights[r * input.stride + k];
+      if (!isFiniteFloat(w))
+        return reportNonFinite(input);
+      largest = std::max(largest, std::fabs(w));
+    }
+  return std::nullopt;
+}
+
+std::optional<Defect> reportBadImportance(const float *importance,
+                                          int64_t columns) {
+  for (int64_t k = 0; importance && k < columns; ++k)
+    if (!isFiniteFloat(importance[k]) || importance[k] < 0)
+      return defectAt(Defect::Kind::BadImportance, -1, k, importance[k]);
+  return std::nullopt;
 }
 
 double completeBits(const StoredSize &size, int64_t rows, int64_t columns) {

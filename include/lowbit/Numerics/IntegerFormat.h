@@ -70,8 +70,8 @@ constexpr int largestFreeLevel = 127;
 struct IntegerFormat {
   /// Bits of a code, 1 … 8 (int_c1).
   int bits = 4;
-  /// Columns of a group: 16 (2, 4 and 8 bits), 32, 64 or 128; 0 is `row`, one
-  /// group per row (int_c2).
+  /// Columns of a group: 16 (2, 4, 6 and 8 bits), 32, 64 or 128; 0 is `row`,
+  /// one group per row (int_c2).
   int64_t group = 64;
   /// Type of the scales (int_c3).
   ScaleType scale = ScaleType::F16;
@@ -107,8 +107,8 @@ struct IntegerFormat {
 bool operator==(const IntegerFormat &a, const IntegerFormat &b);
 bool operator!=(const IntegerFormat &a, const IntegerFormat &b);
 
-/// Null where (C1) to (C4) hold; else a sentence that names the field and its
-/// limit, for example "bits must be 1 to 8".
+/// Null where int_c1 to int_c5, or those of the element, hold; else a sentence
+/// that names the field and its limit, for example "bits must be 1 to 8".
 const char *whyInvalid(const IntegerFormat &format);
 
 /// Columns of a full group of `format` in rows of `columns` columns, and groups
@@ -165,6 +165,30 @@ struct TileGeometry {
 
   /// Place of group `index` (0 … groups − 1) in a tile.
   GroupPlace group(int64_t index) const;
+};
+
+/// Digits of one width, from bit `shift` of the codes on.
+struct DigitPlane {
+  int bits;
+  int shift;
+};
+
+/// The planes of codes of `bits` bits, in the order of the bytes: digits of 4
+/// bits where there are as many, then of 2, then of 1 (8: whole codes).
+struct DigitPlanes {
+  explicit DigitPlanes(int bits) {
+    int rest = bits;
+    for (int width : {8, 4, 2, 1})
+      if (rest >= width) {
+        rest -= width;
+        planes[count++] = {width, rest};
+      }
+  }
+  const DigitPlane *begin() const { return planes; }
+  const DigitPlane *end() const { return planes + count; }
+
+  DigitPlane planes[3];
+  int count = 0;
 };
 
 /// Columns and bytes of a block of codes of `bits` bits: all planes of digits

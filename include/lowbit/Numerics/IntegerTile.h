@@ -67,6 +67,11 @@ inline int zeroBits(const IntegerFormat &format) {
   return format.bits == 1 ? 8 : format.bits;
 }
 
+/// Stored zero points that count as one code.
+inline int zerosPerCode(const IntegerFormat &format) {
+  return format.bits == 1 ? 256 : 1;
+}
+
 /// Whether these bits are a scale: a number that is not NaN, infinite or
 /// signed.
 bool isScale(ScaleType type, uint16_t bits);

@@ -118,9 +118,8 @@ private:
   int64_t groupWidth;
   int64_t groups;
   int64_t paddedWidth;
-  /// First importance that is not usable, or −1.
-  int64_t badImportance = -1;
-  float badImportanceValue = 0;
+  /// Why nothing can be solved with these importances.
+  std::optional<Defect> badImportance;
   /// One row and h, each group padded with zeros to a multiple of 16.
   std::vector<float> weights;
   std::vector<float> importances;

@@ -81,6 +81,15 @@ struct TileInput {
 /// value where all are finite.
 std::optional<Defect> reportNonFinite(const TileInput &input);
 
+/// Raises `largest` to the largest |w| of the tile; where a weight is not
+/// finite, what reportNonFinite says of it.
+std::optional<Defect> raiseToLargest(const TileInput &input, float &largest);
+
+/// The first of `columns` importances that is negative or not finite.
+/// `importance` may be null for all 1.
+std::optional<Defect> reportBadImportance(const float *importance,
+                                          int64_t columns);
+
 /// Sums of the ledger, in f64 and in one fixed order for every CPU.
 struct ErrorSums {
   /// Σ (w − ŵ)² and Σ w².
@@ -105,7 +114,7 @@ struct ErrorSums {
 /// What must be known of a whole tensor before a tile of it can be encoded.
 /// Scans of tiles are merged in any order.
 struct TensorScan {
-  /// Largest unrounded scale.
+  /// Largest unrounded scale; of elements that are no Integer the largest |w|.
   float largest = 0;
 
   void merge(const TensorScan &other);

@@ -33,19 +33,15 @@ int64_t CodeStep::largestIndex() const {
 
 DigitShape::DigitShape(int bits) : bits(bits) {
   blockColumns = lowbit::blockColumns(bits);
-  int rest = bits;
-  for (int width : {8, 4, 2, 1})
-    if (rest >= width) {
-      rest -= width;
-      planes.push_back({width, int(blockColumns * width / 32), rest});
-    }
+  for (auto [width, shift] : DigitPlanes(bits))
+    planes.push_back({width, int(blockColumns * width / 32), shift});
   assert(vectors() * 64 == lowbit::blockBytes(bits) &&
          "the planes are the block");
 }
 
 int64_t DigitShape::vectors() const {
   int64_t count = 0;
-  for (const DigitPlane &plane : planes)
+  for (const VectorPlane &plane : planes)
     count += plane.vectors;
   return count;
 }
@@ -71,7 +67,7 @@ SmallVector<CodeStep> DigitShape::steps(StepCut cut) const {
     for (int64_t column = 0; column < blockColumns; column += 4)
       steps.push_back({column, 0, {}});
   int64_t first = 0;
-  for (const DigitPlane &plane : planes) {
+  for (const VectorPlane &plane : planes) {
     int64_t perVector = 32 / plane.bits;
     assert(plane.vectors * perVector == blockColumns &&
            "every plane covers all columns of the block");
@@ -134,7 +130,7 @@ Value DigitShape::row(KernelBuilder &k, Value codes, Value lane, Value pair,
   Type i32 = k.getBuilder().getI32Type();
   Value code;
   int64_t planeVector = 0; // first vector of the plane in a block
-  for (const DigitPlane &plane : planes) {
+  for (const VectorPlane &plane : planes) {
     // Columns 4j + b of a word lie in byte b, at digit j.
     int64_t perWord = 32 / plane.bits;
     SmallVector<Value> words;

@@ -110,7 +110,7 @@ public:
 };
 
 /// Digits of one width and one significance.
-struct DigitPlane {
+struct VectorPlane {
   /// Bits of a digit: 1, 2, 4 or 8.
   int bits;
   /// Vectors of the block that hold this plane.
@@ -142,7 +142,7 @@ public:
 private:
   int bits;
   int64_t blockColumns;
-  llvm::SmallVector<DigitPlane, 4> planes;
+  llvm::SmallVector<VectorPlane, 4> planes;
 };
 
 /// The shape `table`: the code of a DigitShape of up to 6 bits is an index.

@@ -39,7 +39,7 @@ describeIntegers(const IntegerFormat *integers, int64_t rows, int64_t columns) {
   case Offset::Stored:
     weights.zeroBits = zeroBits(*integers);
     // Codes of one bit: 256 c − z.
-    weights.multiplier = integers->bits == 1 ? 256 : 1;
+    weights.multiplier = zerosPerCode(*integers);
     break;
   }
   return weights;

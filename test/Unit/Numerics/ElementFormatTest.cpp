@@ -4,6 +4,7 @@
 // against nearest, error feedback against both; every code there and back.
 //
 //===----------------------------------------------------------------------===//
+#include "EncodedTile.h"
 #include "FeedbackInputs.h"
 #include "MicroscalingGolden.h"
 #include "NaiveInteger.h"
@@ -17,48 +18,19 @@ using namespace lowbit;
 
 namespace {
 
-FormatPtr format(const std::string &name) {
-  std::string why;
-  FormatPtr found = findFormat(name, why);
-  EXPECT_TRUE(found) << why;
-  return found;
-}
-
-/// One encoded tile, unpacked to codes.
-struct Encoded {
-  std::vector<uint8_t> bytes;
-  IntegerTile tile;
-  TensorFacts facts;
-  ErrorSums sums;
-};
-
 Encoded encode(const WeightFormat &format, const std::vector<float> &weights,
                int64_t rows, int64_t columns, const std::string &solver,
                const float *importance = nullptr,
                CodePath path = fastestCodePath(),
                const FeedbackFactor *factor = nullptr,
                const std::string &scales = "search") {
-  Encoded result;
-  TileInput input{weights.data(), columns, rows, columns, 0};
   EncoderOptions options;
   options.solver = solver;
   options.scales = scales;
   options.importance = importance;
   options.factor = factor;
   options.path = path;
-  auto encoder = format.makeEncoder(columns, options);
-  TensorScan scan;
-  if (format.needsScan())
-    EXPECT_FALSE(encoder->scan(input, scan));
-  result.facts = format.facts(scan);
-  result.bytes.resize(
-      static_cast<size_t>(format.places(rows, columns)->tileBytes));
-  EXPECT_FALSE(
-      encoder->encode(input, result.facts, result.bytes.data(), result.sums));
-  EXPECT_FALSE(unpackTile(*format.integers(), rows, columns, 0,
-                          result.facts.factor, result.bytes.data(),
-                          result.tile));
-  return result;
+  return encode(format, weights, rows, columns, options);
 }
 
 /// `inputs` in groups of 32 behind a weight that makes the scale 1.
@@ -240,14 +212,6 @@ TEST(ElementFormat, FeedbackRepairsMostOfTheErrorOfCorrelatedInputs) {
   std::vector<float> weights = feedback::gaussian(rows * columns, 2);
   FeedbackFactor factor =
       feedback::factorOf(h, activationOrder(h.view(), 1), 0.01);
-  auto errorOf = [&](const WeightFormat &f, const Encoded &e) {
-    std::vector<float> error(weights.size());
-    EXPECT_FALSE(
-        f.decode(e.bytes.data(), rows, columns, 0, e.facts, error.data()));
-    for (size_t i = 0; i < error.size(); ++i)
-      error[i] = weights[i] - error[i];
-    return feedback::outputError(h, error, rows);
-  };
   for (const char *name :
        {"mxfp4", "nvfp4", "mxfp6-e2m3", "mxfp6-e3m2", "mxfp8-e4m3",
         "mxfp8-e5m2", "mxint8", "ternary-g64", "levels.m90.m20.0.30-g64"}) {
@@ -257,7 +221,8 @@ TEST(ElementFormat, FeedbackRepairsMostOfTheErrorOfCorrelatedInputs) {
     Encoded fed = encode(*f, weights, rows, columns, "gptq", nullptr,
                          fastestCodePath(), &factor);
     EXPECT_EQ(plain.tile.scaleBits, fed.tile.scaleBits);
-    EXPECT_LT(errorOf(*f, fed), 0.3 * errorOf(*f, plain));
+    EXPECT_LT(outputError(*f, fed, weights, rows, h),
+              0.3 * outputError(*f, plain, weights, rows, h));
     Encoded portable = encode(*f, weights, rows, columns, "gptq", nullptr,
                               CodePath::Portable, &factor);
     EXPECT_EQ(fed.bytes, portable.bytes);

@@ -7,6 +7,7 @@
 //===----------------------------------------------------------------------===//
 #include "LevelSolver.h"
 
+#include "EncodedTile.h"
 #include "FeedbackInputs.h"
 #include "NaiveInteger.h"
 #include "lowbit/Numerics/Float.h"
@@ -21,44 +22,16 @@ using namespace lowbit;
 
 namespace {
 
-FormatPtr format(const std::string &name) {
-  std::string why;
-  FormatPtr found = findFormat(name, why);
-  EXPECT_TRUE(found) << why;
-  return found;
-}
-
-struct Encoded {
-  std::vector<uint8_t> bytes;
-  IntegerTile tile;
-  TensorFacts facts;
-  ErrorSums sums;
-};
-
 Encoded encode(const WeightFormat &format, const std::vector<float> &weights,
                int64_t rows, int64_t columns, const float *importance = nullptr,
                const FeedbackFactor *factor = nullptr,
                CodePath path = fastestCodePath()) {
-  Encoded result;
-  TileInput input{weights.data(), columns, rows, columns, 0};
   EncoderOptions options;
   options.solver = factor ? "gptq" : "em";
   options.importance = importance;
   options.factor = factor;
   options.path = path;
-  auto encoder = format.makeEncoder(columns, options);
-  TensorScan scan;
-  if (format.needsScan())
-    EXPECT_FALSE(encoder->scan(input, scan));
-  result.facts = format.facts(scan);
-  result.bytes.resize(
-      static_cast<size_t>(format.places(rows, columns)->tileBytes));
-  EXPECT_FALSE(
-      encoder->encode(input, result.facts, result.bytes.data(), result.sums));
-  EXPECT_FALSE(unpackTile(*format.integers(), rows, columns, 0,
-                          result.facts.factor, result.bytes.data(),
-                          result.tile));
-  return result;
+  return encode(format, weights, rows, columns, options);
 }
 
 /// Σ h (w − nearest level)².
@@ -210,18 +183,11 @@ TEST(LevelSolver, FeedbackRepairsMostOfTheError) {
   FeedbackFactor factor =
       feedback::factorOf(h, activationOrder(h.view(), 1), 0.01);
   FormatPtr f = format("free4-g128");
-  auto errorThrough = [&](const Encoded &e) {
-    std::vector<float> error(weights.size());
-    EXPECT_FALSE(
-        f->decode(e.bytes.data(), rows, columns, 0, e.facts, error.data()));
-    for (size_t i = 0; i < error.size(); ++i)
-      error[i] = weights[i] - error[i];
-    return feedback::outputError(h, error, rows);
-  };
   Encoded plain = encode(*f, weights, rows, columns);
   Encoded fed = encode(*f, weights, rows, columns, nullptr, &factor);
   EXPECT_EQ(plain.tile.levels, fed.tile.levels);
-  EXPECT_LT(errorThrough(fed), 0.35 * errorThrough(plain));
+  EXPECT_LT(outputError(*f, fed, weights, rows, h),
+            0.35 * outputError(*f, plain, weights, rows, h));
   EXPECT_EQ(fed.bytes, encode(*f, weights, rows, columns, nullptr, &factor,
                               CodePath::Portable)
                            .bytes);
@@ -323,18 +289,11 @@ TEST(BinaryFit, FeedbackRepairsMuchOfTheError) {
       feedback::factorOf(h, activationOrder(h.view(), 1), 0.01);
   for (const char *name : {"int1-g128-half", "int1-row-stored"}) {
     FormatPtr f = format(name);
-    auto errorThrough = [&](const Encoded &e) {
-      std::vector<float> error(weights.size());
-      EXPECT_FALSE(
-          f->decode(e.bytes.data(), rows, columns, 0, e.facts, error.data()));
-      for (size_t i = 0; i < error.size(); ++i)
-        error[i] = weights[i] - error[i];
-      return feedback::outputError(h, error, rows);
-    };
     Encoded plain = encode(*f, weights, rows, columns);
     Encoded fed = encode(*f, weights, rows, columns, nullptr, &factor);
     EXPECT_EQ(plain.tile.scaleBits, fed.tile.scaleBits);
     EXPECT_EQ(plain.tile.zeros, fed.tile.zeros);
-    EXPECT_LT(errorThrough(fed), 0.5 * errorThrough(plain));
+    EXPECT_LT(outputError(*f, fed, weights, rows, h),
+              0.5 * outputError(*f, plain, weights, rows, h));
   }
 }
