@@ -1,6 +1,6 @@
 //===- GroupedFormat.cpp - Codes in groups with a scale ---------*- C++ -*-===//
 //
-// Spec.md, sections 1.1, 1.4 and 1.5.
+// Spec.md, sections 1.1 and 1.4 to 1.6.
 //
 //===----------------------------------------------------------------------===//
 

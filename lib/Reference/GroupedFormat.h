@@ -1,7 +1,7 @@
 //===- GroupedFormat.h - Codes in groups with a scale -----------*- C++ -*-===//
 //
-// What `#lowbit.int`, `#lowbit.micro` and `#lowbit.levels` have in common: the
-// tiles of Spec.md, section 2, and the meaning of a code.
+// What `#lowbit.int`, `#lowbit.micro`, `#lowbit.levels` and `#lowbit.free` have
+// in common: the tiles of Spec.md, section 2, and the meaning of a code.
 //
 //===----------------------------------------------------------------------===//
 #ifndef LOWBIT_REFERENCE_GROUPEDFORMAT_H

@@ -107,7 +107,17 @@ std::vector<int> bordered(const std::vector<int> &q, int64_t size, int sign) {
 
 } // namespace
 
+bool reference::isCore(int64_t m) {
+  int64_t p, k;
+  if (m == 1)
+    return true;
+  return m % 4 == 0 &&
+         (((m - 1) % 4 == 3 && isPrimePower(m - 1, p, k)) ||
+          ((m / 2 - 1) % 4 == 1 && isPrimePower(m / 2 - 1, p, k)));
+}
+
 std::vector<int> reference::hadamardCore(int64_t m) {
+  assert(isCore(m) && "hadamard_c1");
   int64_t p, k;
   if (m == 1)
     return {1};
@@ -118,8 +128,7 @@ std::vector<int> reference::hadamardCore(int64_t m) {
       h[i] = s[i] + (i % (m + 1) == 0 ? 1 : 0);
     return h;
   }
-  [[maybe_unused]] bool known = isPrimePower(m / 2 - 1, p, k);
-  assert(known && "hadamard_c1");
+  isPrimePower(m / 2 - 1, p, k);
   std::vector<int> c = bordered(jacobsthal(p, k, m / 2 - 1), m / 2 - 1, 1);
   for (int64_t i = 0; i < m; ++i)
     for (int64_t j = 0; j < m; ++j) {

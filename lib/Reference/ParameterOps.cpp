@@ -79,6 +79,17 @@ Status reference::checkScale(float scale, StringRef name,
                       ", must be finite and not negative");
 }
 
+Status reference::checkFinite(const Weight &input, StringRef name) {
+  for (size_t i = 0; i < input.values.size(); ++i)
+    if (!std::isfinite(input.values[i]))
+      return badInput(name.str(),
+                      "row " + std::to_string(i / input.columns) + ", column " +
+                          std::to_string(i % input.columns),
+                      "is " + std::to_string(input.values[i]) +
+                          ", must be finite");
+  return std::nullopt;
+}
+
 Weight reference::decodeRowMajor(RankedTensorType type, Bytes bytes) {
   Weight weight = shapedWeight(type);
   int64_t size = type.getElementTypeBitWidth() / 8;
@@ -237,9 +248,10 @@ static Result<Weight> quantize(QuantizeOp op, const Weight &input,
                            ", the interpreter evaluates only \"nearest\": "
                            "materialize the module first");
   // A chain is rounded to f32 once, here.
-  Weight rounded = input;
-  if (!input.computed.empty())
-    rounded.values.assign(input.computed.begin(), input.computed.end());
+  if (input.computed.empty())
+    return decoder->quantizeNearest(input, type, name);
+  Weight rounded = shapedWeight(type);
+  rounded.values.assign(input.computed.begin(), input.computed.end());
   return decoder->quantizeNearest(rounded, type, name);
 }
 

@@ -77,16 +77,11 @@ Result<Weight> reference::quantizeElements(const Weight &input,
                                            llvm::StringRef name) {
   GroupedFormat format = GroupedFormat::get(getFormat(type));
   bool isLevels = llvm::isa<LevelsAttr>(type.getEncoding());
+  if (Status status = checkFinite(input, name))
+    return *status;
   float largest = 0;
-  for (int64_t i = 0; i < input.rows * input.columns; ++i) {
-    if (!std::isfinite(input.values[i]))
-      return badInput(name.str(),
-                      "row " + std::to_string(i / input.columns) + ", column " +
-                          std::to_string(i % input.columns),
-                      "is " + std::to_string(input.values[i]) +
-                          ", must be finite");
-    largest = std::fmax(largest, std::fabs(input.values[i]));
-  }
+  for (float value : input.values)
+    largest = std::fmax(largest, std::fabs(value));
   Weight result;
   result.rows = input.rows;
   result.columns = input.columns;

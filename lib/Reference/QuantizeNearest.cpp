@@ -108,13 +108,8 @@ Result<Weight> reference::quantizeIntegers(const Weight &input,
                                            mlir::RankedTensorType type,
                                            llvm::StringRef name) {
   GroupedFormat format = GroupedFormat::get(getFormat(type));
-  for (int64_t i = 0; i < input.rows * input.columns; ++i)
-    if (!std::isfinite(input.values[i]))
-      return badInput(name.str(),
-                      "row " + std::to_string(i / input.columns) + ", column " +
-                          std::to_string(i % input.columns),
-                      "is " + std::to_string(input.values[i]) +
-                          ", must be finite");
+  if (Status status = checkFinite(input, name))
+    return *status;
   Weight result;
   result.rows = input.rows;
   result.columns = input.columns;

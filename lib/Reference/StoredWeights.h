@@ -17,6 +17,9 @@ Weight shapedWeight(mlir::RankedTensorType type);
 Status checkSize(Bytes bytes, uint64_t needed, llvm::StringRef name);
 Status checkScale(float scale, llvm::StringRef name, const std::string &place);
 
+/// What every encoder refuses (exit 3): a number that is not finite.
+Status checkFinite(const Weight &input, llvm::StringRef name);
+
 /// A row-major tensor of f32, f16 or bf16, widened. `bytes` has its size.
 Weight decodeRowMajor(mlir::RankedTensorType type, Bytes bytes);
 

@@ -44,22 +44,6 @@ static void product(const T *x, const Numbers<T> &p, int64_t stride, T *y) {
   }
 }
 
-/// Whether m is 1 or the order of one of Paley's matrices.
-static bool isCore(int64_t m) {
-  auto isPrimePower = [](int64_t q) {
-    int64_t p = 2;
-    while (q % p != 0)
-      ++p;
-    while (q % p == 0)
-      q /= p;
-    return q == 1;
-  };
-  if (m == 1)
-    return true;
-  return m % 4 == 0 && (((m - 1) % 4 == 3 && isPrimePower(m - 1)) ||
-                        ((m / 2 - 1) % 4 == 1 && isPrimePower(m / 2 - 1)));
-}
-
 /// Multiplies blocks of n = m · width with H_n / √n or its transpose.
 template <typename T> class Hadamard {
 public:

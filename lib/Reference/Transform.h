@@ -36,6 +36,8 @@ Weight orthonormalizeMatrix(const Weight &matrix);
 
 /// H_m of Spec.md as ±1, row by row; `m` is a core.
 std::vector<int> hadamardCore(int64_t m);
+/// Whether m is 1 or the order of one of Paley's matrices.
+bool isCore(int64_t m);
 
 /// Signs 0 … count − 1 of a seed.
 std::vector<int> signsOfSeed(uint64_t seed, int64_t count);
