@@ -60,6 +60,15 @@ const ModelNumbers *ModelNumbers::get(mlir::MLIRContext *context) {
   return dialect ? dialect->getRegisteredInterface<ModelNumbers>() : nullptr;
 }
 
+const ModelNumbers *ModelNumbers::getWithProfile(mlir::ModuleOp module,
+                                                 llvm::StringRef pass) {
+  const ModelNumbers *numbers = get(module.getContext());
+  if (numbers && numbers->profile())
+    return numbers;
+  module.emitError() << pass << " needs a profile (--profile)";
+  return nullptr;
+}
+
 Result<std::vector<double>> ModelNumbers::weight(mlir::Value value) const {
   return readWeight(value, bytes());
 }
@@ -77,10 +86,7 @@ ModelNumbers::tensor(const std::string &path, const std::string &name) const {
   NumbersSource::Contents &contents = *source.contents;
   std::unique_ptr<Safetensors> &file = contents.files[path];
   if (!file) {
-    Result<MappedFile> mapped = MappedFile::open(path);
-    if (!mapped)
-      return mapped.error();
-    Result<Safetensors> opened = Safetensors::open(std::move(*mapped));
+    Result<Safetensors> opened = Safetensors::open(path);
     if (!opened)
       return opened.error();
     file = std::make_unique<Safetensors>(std::move(*opened));

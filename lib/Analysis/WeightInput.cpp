@@ -50,6 +50,22 @@ void collectColumnTransforms(mlir::Value value,
 /// have there, and the weight has zeros.
 double reciprocal(double factor) { return factor == 0 ? 0 : 1 / factor; }
 
+/// `rows` × `columns` to `columns` × `rows`; in place where it is square.
+void transposeMatrix(std::vector<double> &matrix, int64_t rows,
+                     int64_t columns) {
+  if (rows == columns) {
+    for (int64_t i = 0; i < rows; ++i)
+      for (int64_t j = 0; j < i; ++j)
+        std::swap(matrix[i * rows + j], matrix[j * rows + i]);
+    return;
+  }
+  std::vector<double> turned(matrix.size());
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j)
+      turned[j * rows + i] = matrix[i * columns + j];
+  matrix = std::move(turned);
+}
+
 /// What W · T in the weight says was done to the rows: x · T⁻ᵀ. Numbers are
 /// inverted here, as the module has no such matrix.
 Result<std::unique_ptr<RowTransform>> makeRowSide(TransformWeightOp step,
@@ -76,11 +92,7 @@ Result<std::unique_ptr<RowTransform>> makeRowSide(TransformWeightOp step,
     if (!step.getTransform().isOrthogonal()) {
       if (!invertMatrix(*read, n))
         return badInput("module", "transform", "has no inverse");
-      std::vector<double> turned(n * n);
-      for (int64_t i = 0; i < n; ++i)
-        for (int64_t j = 0; j < n; ++j)
-          turned[j * n + i] = (*read)[i * n + j];
-      *read = std::move(turned);
+      transposeMatrix(*read, n, n);
     }
     matrices.push_back(std::move(*read));
   }
@@ -104,22 +116,6 @@ void transformRows(std::vector<double> &matrix, int64_t rows,
   }
   if (from != to)
     matrix = std::move(other);
-}
-
-/// `rows` × `columns` to `columns` × `rows`; in place where it is square.
-void transposeMatrix(std::vector<double> &matrix, int64_t rows,
-                     int64_t columns) {
-  if (rows == columns) {
-    for (int64_t i = 0; i < rows; ++i)
-      for (int64_t j = 0; j < i; ++j)
-        std::swap(matrix[i * rows + j], matrix[j * rows + i]);
-    return;
-  }
-  std::vector<double> turned(matrix.size());
-  for (int64_t i = 0; i < rows; ++i)
-    for (int64_t j = 0; j < columns; ++j)
-      turned[j * rows + i] = matrix[i * columns + j];
-  matrix = std::move(turned);
 }
 
 } // namespace
@@ -194,21 +190,14 @@ WeightInput::diagonal(const InputStatistics &statistics) const {
   using Diagonal = std::optional<std::vector<float>>;
   if (Status status = check(statistics))
     return *status;
-  if (!isAhead(statistics) || !mixesColumns()) {
-    auto measured = statistics.diagonal(names, measuredColumns(statistics));
-    if (!measured || !*measured || !isAhead(statistics))
-      return measured;
-    std::vector<double> turned = transformDiagonal(
-        std::vector<double>((*measured)->begin(), (*measured)->end()));
-    return Diagonal(std::vector<float>(turned.begin(), turned.end()));
-  }
-  auto all = moments(statistics);
-  if (!all || !*all)
-    return all;
-  std::vector<float> diagonal(resultColumns);
-  for (int64_t i = 0; i < resultColumns; ++i)
-    diagonal[i] = (**all)[i * (i + 3) / 2];
-  return Diagonal(std::move(diagonal));
+  auto measured = statistics.diagonal(names, measuredColumns(statistics));
+  if (!measured || !*measured || !isAhead(statistics))
+    return measured;
+  if (mixesColumns())
+    return Diagonal();
+  std::vector<double> turned = transformDiagonal(
+      std::vector<double>((*measured)->begin(), (*measured)->end()));
+  return Diagonal(std::vector<float>(turned.begin(), turned.end()));
 }
 
 Result<std::optional<std::vector<float>>>

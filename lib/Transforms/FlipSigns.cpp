@@ -53,9 +53,8 @@ private:
     std::optional<int64_t> number = seed + place++;
     StringAttr given;
     if (!bits.empty()) {
-      // As many as digits say, where the last digit may be cut.
-      if (static_cast<int64_t>(bits.size()) != (columns + 3) / 4 ||
-          columns % 4 != 0)
+      // Four signs a digit.
+      if (columns != 4 * static_cast<int64_t>(bits.size()))
         return {};
       given = StringAttr::get(&getContext(), bits);
       number.reset();
@@ -77,15 +76,13 @@ private:
     SmallVector<RmsNormOp> norms(function.getOps<RmsNormOp>());
     for (RmsNormOp norm : norms)
       if (isChosen("input") && !norm.getResult().use_empty())
-        flipAt(norm.getResult(),
-               cast<RankedTensorType>(norm.getType()).getDimSize(1));
+        flipAt(norm.getResult(), columnsOf(norm.getResult()));
     for (AttentionOp attention : places.attentions)
       if (isChosen("value"))
         flipAt(attention.getValue(), attention.getHeadDim());
     for (const RotationSites::Gated &gated : places.gated)
       if (isChosen("gated"))
-        flipAt(gated.rows,
-               cast<RankedTensorType>(gated.rows.getType()).getDimSize(1));
+        flipAt(gated.rows, columnsOf(gated.rows));
   }
 
   SmallVector<StringRef> chosen;

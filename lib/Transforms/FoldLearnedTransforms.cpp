@@ -62,10 +62,6 @@ struct FoldLearnedTransforms
   }
 
 private:
-  static int64_t columnsOf(Value rows) {
-    return cast<RankedTensorType>(rows.getType()).getDimSize(1);
-  }
-
   Status insert(func::FuncOp function, const ModelNumbers &numbers) {
     MatrixFile matrices(function, numbers, file);
     RotationSites places = findRotationSites(function);
@@ -181,9 +177,9 @@ private:
       note(prefix + "key", condition);
       OpBuilder weights = weightBuilder(function);
       Transform inverse = undo(function, *key);
-      insertAtUse(attention.getKeyMutable(), *key, "");
+      insertAtUse(attention.getKeyMutable(), *key);
       insertAtUse(attention.getQueryMutable(),
-                  transpose(weights, function.getLoc(), inverse), "");
+                  transpose(weights, function.getLoc(), inverse));
     }
     return std::nullopt;
   }

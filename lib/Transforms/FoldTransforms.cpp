@@ -7,17 +7,23 @@
 using namespace mlir;
 using namespace lowbit;
 
+int64_t lowbit::columnsOf(Value rows) {
+  return cast<RankedTensorType>(rows.getType()).getDimSize(1);
+}
+
 namespace {
 
 constexpr llvm::StringLiteral up = "up", down = "down";
 
-int64_t columnsOf(Value rows) {
-  return cast<RankedTensorType>(rows.getType()).getDimSize(1);
-}
-
 bool moves(TransformOp op, StringRef direction) {
   auto attr = op->getAttrOfType<StringAttr>(foldAttr);
   return attr && attr.getValue() == direction;
+}
+
+/// Says which way the transform that makes `rows` is to move.
+static void mark(Value rows, StringRef direction) {
+  Operation *op = rows.getDefiningOp();
+  op->setAttr(foldAttr, StringAttr::get(op->getContext(), direction));
 }
 
 /// Whether T only acts within blocks that divide `size`: then it is the same
@@ -312,11 +318,6 @@ private:
     return true;
   }
 
-  static void mark(Value rows, StringRef direction) {
-    Operation *op = rows.getDefiningOp();
-    op->setAttr(foldAttr, StringAttr::get(op->getContext(), direction));
-  }
-
   //===--------------------------------------------------------------------===//
   // Up: into what makes the rows
   //===--------------------------------------------------------------------===//
@@ -474,20 +475,15 @@ void lowbit::insertPair(Value value, const Transform &transform,
   builder.setInsertionPointAfterValue(value);
   Value first = applyToRows(builder, loc, value, transform);
   Value second = applyToRows(builder, loc, first, inverse);
-  first.getDefiningOp()->setAttr(foldAttr, builder.getStringAttr(up));
-  second.getDefiningOp()->setAttr(foldAttr, builder.getStringAttr(down));
+  mark(first, up);
+  mark(second, down);
   value.replaceAllUsesExcept(second, first.getDefiningOp());
 }
 
-TransformOp lowbit::insertAtUse(OpOperand &use, const Transform &transform,
-                                StringRef direction) {
-  OpBuilder builder(use.getOwner());
-  Value rows =
-      applyToRows(builder, use.getOwner()->getLoc(), use.get(), transform);
-  if (!direction.empty())
-    rows.getDefiningOp()->setAttr(foldAttr, builder.getStringAttr(direction));
-  use.set(rows);
-  return rows.getDefiningOp<TransformOp>();
+void lowbit::insertAtUse(OpOperand &use, const Transform &transform) {
+  Operation *user = use.getOwner();
+  OpBuilder builder(user);
+  use.set(applyToRows(builder, user->getLoc(), use.get(), transform));
 }
 
 void lowbit::foldTransforms(func::FuncOp function, TiedHead tied) {

@@ -27,15 +27,17 @@ enum class TiedHead {
   Keep,
 };
 
+/// Columns of rows, `? × columns`.
+int64_t columnsOf(mlir::Value rows);
+
 /// Puts the pair behind `value` (rows): everything that used `value` uses
 /// `value · T · T⁻¹`. The same two transforms for all places where rows of one
 /// space are made: halves that differ do not join.
 void insertPair(mlir::Value value, const Transform &transform,
                 const Transform &inverse);
 
-/// Puts T behind `value` for the one use: marked `direction` where not empty.
-TransformOp insertAtUse(mlir::OpOperand &use, const Transform &transform,
-                        llvm::StringRef direction);
+/// Puts T in front of the one use; it stays there, online.
+void insertAtUse(mlir::OpOperand &use, const Transform &transform);
 
 /// Whether all that reads `rows` are linears with plain weights, into which a
 /// transform can go.

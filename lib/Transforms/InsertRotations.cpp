@@ -42,12 +42,6 @@ struct InsertRotations
   }
 
 private:
-  /// A number for each place: R1 takes the seed, R2 … R4 of layer l the seed +
-  /// 4 l + 1 … 3.
-  int64_t seedOf(int64_t layer, int64_t site) const {
-    return seed < 0 ? -1 : seed + 4 * std::max<int64_t>(layer, 0) + site;
-  }
-
   bool isChosen(StringRef site) const {
     return llvm::is_contained(chosen, site);
   }
@@ -78,10 +72,9 @@ private:
     };
     if (isChosen("r1") && !places.residual.empty()) {
       Result<Transform> r1 =
-          makeR(function, {"R1"}, places.hidden, seedOf(0, 0));
+          makeR(function, {"R1"}, places.hidden, rotationSeed(seed, 0, 0));
       if (!r1)
         return r1.error();
-      weights = weightBuilder(function);
       insertR1(places, *r1, undo(*r1));
     }
     for (AttentionOp attention : places.attentions) {
@@ -90,21 +83,20 @@ private:
         std::string name = "layers." + std::to_string(layer);
         Result<Transform> r2 =
             makeR(function, {name + ".R2", "model." + name + ".self_attn.R2"},
-                  size, seedOf(layer, 1));
+                  size, rotationSeed(seed, layer, 1));
         if (!r2)
           return r2.error();
-        weights = weightBuilder(function);
         insertR2(attention, *r2, undo(*r2));
       }
       if (isChosen("r3"))
-        insertR3(attention, makeRotation(context, size, seedOf(layer, 2)));
+        insertR3(attention,
+                 makeRotation(context, size, rotationSeed(seed, layer, 2)));
     }
     for (const RotationSites::Gated &gated : places.gated) {
       if (!isChosen("r4"))
         break;
-      auto type = cast<RankedTensorType>(gated.rows.getType());
-      Transform r4 =
-          makeRotation(context, type.getDimSize(1), seedOf(gated.layer, 3));
+      Transform r4 = makeRotation(context, columnsOf(gated.rows),
+                                  rotationSeed(seed, gated.layer, 3));
       insertR4(gated, r4, undo(r4));
     }
     return std::nullopt;

@@ -8,10 +8,6 @@
 using namespace mlir;
 using namespace lowbit;
 
-static int64_t columnsOf(Value rows) {
-  return cast<RankedTensorType>(rows.getType()).getDimSize(1);
-}
-
 /// Embeddings, and from there on what is added to what came before: through
 /// sums and selections of rows.
 static SmallVector<Value> findResidual(func::FuncOp function) {
@@ -65,6 +61,10 @@ Transform lowbit::makeRotation(MLIRContext *context, int64_t columns,
   return makeHadamard(context, largestHadamardBlock(columns), seed);
 }
 
+int64_t lowbit::rotationSeed(int64_t seed, int64_t layer, int64_t site) {
+  return seed < 0 ? -1 : seed + 4 * std::max<int64_t>(layer, 0) + site;
+}
+
 void lowbit::insertR1(const RotationSites &sites, const Transform &rotation,
                       const Transform &inverse) {
   for (Value rows : sites.residual)
@@ -77,8 +77,8 @@ void lowbit::insertR2(AttentionOp attention, const Transform &rotation,
 }
 
 void lowbit::insertR3(AttentionOp attention, const Transform &rotation) {
-  insertAtUse(attention.getQueryMutable(), rotation, "");
-  insertAtUse(attention.getKeyMutable(), rotation, "");
+  insertAtUse(attention.getQueryMutable(), rotation);
+  insertAtUse(attention.getKeyMutable(), rotation);
 }
 
 void lowbit::insertR4(const RotationSites::Gated &gated,

@@ -37,6 +37,10 @@ RotationSites findRotationSites(mlir::func::FuncOp function);
 Transform makeRotation(mlir::MLIRContext *context, int64_t columns,
                        int64_t seed);
 
+/// A number for each place: R1 takes `seed`, R2 … R4 (site 1 … 3) of a layer
+/// seed + 4 · layer + site; below 0 where `seed` is. Layers below 0 count as 0.
+int64_t rotationSeed(int64_t seed, int64_t layer, int64_t site);
+
 /// R1: a pair behind every value that enters the residual stream.
 void insertR1(const RotationSites &sites, const Transform &rotation,
               const Transform &inverse);

@@ -20,6 +20,7 @@ using namespace lowbit;
 
 namespace {
 
+constexpr llvm::StringLiteral passName = "lowbit-scale-channels";
 constexpr llvm::StringLiteral siteNames[] = {"input", "value", "gated"};
 
 /// A linear that reads the scaled rows.
@@ -42,26 +43,23 @@ struct ScaleChannels : lowbit::impl::LowbitScaleChannelsBase<ScaleChannels> {
   using LowbitScaleChannelsBase::LowbitScaleChannelsBase;
 
   LogicalResult initialize(MLIRContext *context) override {
-    constexpr llvm::StringLiteral pass = "lowbit-scale-channels";
     if (steps < 1 || steps > 1000)
       return emitError(UnknownLoc::get(context))
-             << pass << ": steps " << steps.getValue()
+             << passName << ": steps " << steps.getValue()
              << " must be from 1 to 1000";
-    if (failed(parseRounding(context, pass, {format, solver, 16, 0}, choice)))
+    if (failed(
+            parseRounding(context, passName, {format, solver, 16, 0}, choice)))
       return failure();
-    return parseWords(context, pass, "sites", sites, siteNames, chosen);
+    return parseWords(context, passName, "sites", sites, siteNames, chosen);
   }
 
   void runOnOperation() override {
     SmallVector<func::FuncOp> graphs = getGraphs(getOperation());
     if (graphs.empty())
       return;
-    numbers = ModelNumbers::get(&getContext());
-    if (!numbers || !numbers->profile()) {
-      getOperation().emitError("lowbit-scale-channels needs a profile "
-                               "(--profile)");
+    numbers = ModelNumbers::getWithProfile(getOperation(), passName);
+    if (!numbers)
       return signalPassFailure();
-    }
     for (func::FuncOp function : graphs) {
       hoistWeightOps(function);
       // Sites do not see each other: a scale of rows of a weight scales its
@@ -123,10 +121,6 @@ private:
     return found;
   }
 
-  static int64_t columnsOf(Value rows) {
-    return cast<RankedTensorType>(rows.getType()).getDimSize(1);
-  }
-
   Status scale(func::FuncOp function, const Site &site) {
     LinearOp first = site.linears.front();
     auto statistics = numbers->input(first.getWeight());
@@ -161,7 +155,7 @@ private:
         bestStep = step;
       }
     }
-    noteDecision(getOperation(), "lowbit-scale-channels", site.name,
+    noteDecision(getOperation(), passName, site.name,
                  "alpha " + std::to_string(bestStep) + "/" +
                      std::to_string(steps),
                  without, best);

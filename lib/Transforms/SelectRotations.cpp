@@ -65,12 +65,9 @@ struct SelectRotations
     SmallVector<func::FuncOp> graphs = getGraphs(getOperation());
     if (graphs.empty())
       return;
-    numbers = ModelNumbers::get(&getContext());
-    if (!numbers || !numbers->profile()) {
-      getOperation().emitError("lowbit-select-rotations needs a profile "
-                               "(--profile)");
+    numbers = ModelNumbers::getWithProfile(getOperation(), passName);
+    if (!numbers)
       return signalPassFailure();
-    }
     for (func::FuncOp function : graphs)
       if (Status status = select(function)) {
         getOperation().emitError(status->message);
@@ -121,10 +118,6 @@ private:
     return std::nullopt;
   }
 
-  int64_t seedOf(int64_t layer, int64_t site) const {
-    return seed < 0 ? -1 : seed + 4 * layer + site;
-  }
-
   /// Inserts and folds the chosen rotations.
   void rotate(func::FuncOp function, bool r1, const Choices &choices) {
     hoistWeightOps(function);
@@ -135,24 +128,25 @@ private:
     };
     if (r1 && !places.residual.empty()) {
       Transform rotation =
-          makeRotation(&getContext(), places.hidden, seedOf(0, 0));
+          makeRotation(&getContext(), places.hidden, rotationSeed(seed, 0, 0));
       insertR1(places, rotation, undo(rotation));
     }
     for (AttentionOp attention : places.attentions) {
       int64_t layer = attention.getLayer(), size = attention.getHeadDim();
-      Transform r2 = makeRotation(&getContext(), size, seedOf(layer, 1));
+      Transform r2 =
+          makeRotation(&getContext(), size, rotationSeed(seed, layer, 1));
       if (choices[3 * layer])
         insertR2(attention, r2, undo(r2));
       if (choices[3 * layer + 1])
-        insertR3(attention,
-                 makeRotation(&getContext(), size, seedOf(layer, 2)));
+        insertR3(attention, makeRotation(&getContext(), size,
+                                         rotationSeed(seed, layer, 2)));
     }
     for (const RotationSites::Gated &gated : places.gated) {
       if (gated.layer < 0 || !choices[3 * gated.layer + 2])
         continue;
       auto type = cast<RankedTensorType>(gated.rows.getType());
       Transform r4 = makeRotation(&getContext(), type.getDimSize(1),
-                                  seedOf(gated.layer, 3));
+                                  rotationSeed(seed, gated.layer, 3));
       insertR4(gated, r4, undo(r4));
     }
     foldTransforms(function, TiedHead::Untie);
@@ -311,7 +305,7 @@ private:
     double count = static_cast<double>(rows.size()) / columns;
     if (rotated) {
       Transform rotation =
-          makeRotation(&getContext(), size, seedOf(layer, site));
+          makeRotation(&getContext(), size, rotationSeed(seed, layer, site));
       auto transform =
           makeRowTransform(rotation.kind, {}, columns, numbers->bytes());
       if (!transform)

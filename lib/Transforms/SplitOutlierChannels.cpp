@@ -9,7 +9,7 @@
 #include "lowbit/Analysis/WeightRoles.h"
 #include "lowbit/Checkpoint/Message.h"
 #include "lowbit/Numerics/ChannelSplit.h"
-#include "lowbit/Transforms/FormatNames.h"
+#include "lowbit/Numerics/RowTransform.h"
 #include "lowbit/Transforms/Passes.h"
 #include "mlir/AsmParser/AsmParser.h"
 #include "llvm/ADT/MapVector.h"
@@ -134,8 +134,8 @@ struct SplitOutlierChannels
     if (failed(parseRounding(context, passName, {format, "nearest", 16, 0},
                              choice)))
       return failure();
-    formatAttr = dyn_cast<IntAttr>(
-        parseAttribute((*parseFormatName(format))->attribute(), context));
+    formatAttr =
+        dyn_cast<IntAttr>(parseAttribute(choice.format->attribute(), context));
     if (!formatAttr || formatAttr.getBits() < 2 ||
         !formatAttr.getScale().isF16())
       return refuse("format " + format +
@@ -148,11 +148,9 @@ struct SplitOutlierChannels
     SmallVector<func::FuncOp> graphs = getGraphs(getOperation());
     if (graphs.empty())
       return;
-    numbers = ModelNumbers::get(&getContext());
-    if (!numbers || !numbers->profile()) {
-      getOperation().emitError() << passName << " needs a profile (--profile)";
+    numbers = ModelNumbers::getWithProfile(getOperation(), passName);
+    if (!numbers)
       return signalPassFailure();
-    }
     for (func::FuncOp function : graphs) {
       hoistWeightOps(function);
       // Sites do not see each other: rows of a weight that become more do not
@@ -277,28 +275,19 @@ private:
     auto columns = static_cast<int64_t>(diagonal.size());
     auto width = static_cast<int64_t>(index.size());
     int64_t rows = static_cast<int64_t>(weight.size()) / columns;
-    std::vector<int64_t> count(columns);
-    for (int64_t column : index)
-      if (column >= 0)
-        ++count[column];
     ChannelSplit split(formatAttr.getFormat(), index);
     std::vector<double> wide(rows * width);
-    for (int64_t row = 0; row < rows; ++row) {
-      double *out = &wide[row * width];
-      for (int64_t i = 0; i < width; ++i)
-        if (index[i] >= 0)
-          out[i] = weight[row * columns + index[i]] /
-                   static_cast<double>(count[index[i]]);
-      split.spread(out);
-    }
+    makeGatherRows(columns, index, /*transposed=*/false, /*averaged=*/true)
+        ->apply(weight.data(), rows, wide.data());
+    for (int64_t row = 0; row < rows; ++row)
+      split.spread(&wide[row * width]);
     auto without = roundWeight(weight, rows, columns, choice, {}, site.name());
     auto with = roundWeight(wide, rows, width, choice, {}, site.name());
     if (!without || !with)
       return without ? with.error() : without.error();
     std::vector<double> sums(weight.size());
-    for (size_t i = 0; i < with->size(); ++i)
-      if (index[i % width] >= 0)
-        sums[i / width * columns + index[i % width]] += (*with)[i];
+    makeGatherRows(columns, index, /*transposed=*/true, /*averaged=*/false)
+        ->apply(with->data(), rows, sums.data());
     noteDecision(getOperation(), passName, site.name(),
                  std::to_string(width - columns) + " columns added",
                  diagonalError(weight, *without, diagonal),

@@ -20,6 +20,7 @@
 #include "lowbit/Analysis/WeightInput.h"
 #include "lowbit/IR/Transform.h"
 #include "lowbit/Reference/ParameterBytes.h"
+#include "mlir/IR/BuiltinOps.h"
 #include "mlir/IR/DialectInterface.h"
 #include "mlir/IR/DialectRegistry.h"
 
@@ -66,6 +67,10 @@ public:
       : Base(dialect), source(std::move(source)) {}
 
   static const ModelNumbers *get(mlir::MLIRContext *context);
+  /// The same for a pass that needs a profile; an error at `module` and null
+  /// where there is none.
+  static const ModelNumbers *getWithProfile(mlir::ModuleOp module,
+                                            llvm::StringRef pass);
 
   ParameterBytes &bytes() const { return source.bytes(); }
   const Profile *profile() const { return source.profile(); }

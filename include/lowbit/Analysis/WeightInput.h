@@ -62,7 +62,8 @@ public:
   Status check(const InputStatistics &statistics) const;
 
   /// As InputStatistics::diagonal and InputStatistics::moments, for the rows
-  /// that the weight reads; also the errors of `check`.
+  /// that the weight reads; also the errors of `check`. No diagonal of a
+  /// profile where a transform mixes columns: it is that of the moments.
   Result<std::optional<std::vector<float>>>
   diagonal(const InputStatistics &statistics) const;
   Result<std::optional<std::vector<float>>>
