@@ -294,7 +294,7 @@ Result<Recipe> Compilation::chooseRecipe() {
     module->setAttr(recipeAttr, builder.getStringAttr(recipe.text));
   } else if (options.emit > Stage::Imported) {
     return Error{ExitCode::Usage, "--recipe is needed: a file, or one of " +
-                                      llvm::join(getRecipeNames(), ", ")};
+                                      describeRecipeNames()};
   }
   if (!options.cache.empty()) {
     recipe.quantize += recipe.quantize.empty() ? "" : ",";
@@ -322,17 +322,14 @@ Status Compilation::transform() {
                      " does not go with a module at stage " +
                      stageName(input.stage).str() + ": that is decided"};
   }
-  std::optional<FolderBytes> sampleBytes;
-  std::optional<NumericsVerifier> verifier;
-  if (options.verifyNumerics) {
-    sampleBytes.emplace(input.weightFolders);
-    verifier.emplace(*sampleBytes, NumericsOptions());
-  }
   Result<NumbersSource> numbers =
       NumbersSource::open(input.weightFolders, options.profile);
   if (!numbers)
     return numbers.error();
   provideNumbers(context, *numbers);
+  std::optional<NumericsVerifier> verifier;
+  if (options.verifyNumerics)
+    verifier.emplace(numbers->bytes(), NumericsOptions());
   Stage last = std::min(options.emit, Stage::LaidOut);
   for (Stage stage = input.stage; stage < last;) {
     if (isSequential(options) && stage == Stage::Transformed)

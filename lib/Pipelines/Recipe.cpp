@@ -229,6 +229,12 @@ std::vector<std::string> lowbit::getRecipeNames() {
   return names;
 }
 
+std::string lowbit::describeRecipeNames() {
+  return llvm::join(getRecipeNames(), ", ") +
+         ", each also with -r12 (rotated by R1 and R2) or -r0 (not), and where "
+         "integers are multiplied with -a8 (8-bit activations) behind that";
+}
+
 Result<Recipe> lowbit::parseRecipe(StringRef text, const std::string &name) {
   Result<JsonValue> json = parseJson(text, name, recipeLimits);
   if (!json)
@@ -274,8 +280,6 @@ Result<Recipe> lowbit::readRecipe(const std::string &nameOrPath,
   if (!text)
     return Error{ExitCode::Usage, "recipe " + quoted(nameOrPath) +
                                       " is neither a file nor one of " +
-                                      llvm::join(getRecipeNames(), ", ") +
-                                      ", each with -r12 (rotated) or -r0 (not) "
-                                      "and -a8 (8-bit activations) behind it"};
+                                      describeRecipeNames()};
   return parseRecipe(*text, nameOrPath);
 }

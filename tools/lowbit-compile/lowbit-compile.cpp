@@ -5,6 +5,7 @@
 #include "lowbit/IR/Lowbit.h"
 #include "lowbit/Pipelines/CalibrationText.h"
 #include "lowbit/Pipelines/Compile.h"
+#include "lowbit/Pipelines/Recipe.h"
 #include "lowbit/Target/CodeGenerator.h"
 #include "mlir/Dialect/Func/IR/FuncOps.h"
 #include "mlir/IR/DialectRegistry.h"
@@ -40,21 +41,14 @@ extern "C" void onBusError(int) {
 }
 
 struct Flags {
+  const std::string recipeHelp = "Recipe: a file, or " + describeRecipeNames();
   cl::OptionCategory category{"lowbit-compile options"};
   cl::opt<std::string> input{
       cl::Positional, cl::desc("MODEL_DIR or MODULE.mlir"), cl::cat(category)};
   cl::opt<std::string> output{"o", cl::desc("Output file"),
                               cl::value_desc("file"), cl::cat(category)};
-  cl::opt<std::string> recipe{
-      "recipe",
-      cl::desc("Recipe: float, int8-g64, int4-g64, int3-g64, int2-g64, "
-               "int{4,3,2}-{g32,g64}-e4m3, trellis2, trellis1, trellis0.5, "
-               "mxint8, mxfp8-{e4m3,e5m2}, mxfp6-{e2m3,e3m2}, mxfp4, nvfp4, "
-               "ternary, binary1+1, binary, binary-row, each also with -r12 "
-               "(rotated by R1 and R2; trellis codes are unless -r0 follows), "
-               "all that multiply integers with -a8 (8-bit activations), or a "
-               "file"),
-      cl::value_desc("name|file"), cl::cat(category)};
+  cl::opt<std::string> recipe{"recipe", cl::desc(recipeHelp),
+                              cl::value_desc("name|file"), cl::cat(category)};
   cl::opt<std::string> emit{
       "emit", cl::init("artifact"),
       cl::desc("Stage to stop at: imported, transformed, quantized, laid-out, "

@@ -87,8 +87,7 @@ int main(int argc, char **argv) {
   if (!numbers)
     return fail(numbers.error());
   provideNumbers(registry, *numbers);
-  FolderBytes bytes(folders);
-  NumericsVerifier verifier(bytes, {});
+  NumericsVerifier verifier(numbers->bytes(), {});
   if (verifyNumerics) {
     mlir::MlirOptMainConfig passes = config;
     config.setPassPipelineSetupFn([&, passes](mlir::PassManager &manager) {

@@ -42,8 +42,10 @@ struct Recipe {
 
 /// Names of the recipes that need no file. Behind a name may follow `-r12` (R1
 /// and R2 are folded) or `-r0` (not rotated, where the name alone would be),
-/// and then `-a8` (8-bit activations; not of `float`).
+/// and then `-a8` (8-bit activations; not where weights are floats).
 std::vector<std::string> getRecipeNames();
+/// The names and what may follow them, for messages and help.
+std::string describeRecipeNames();
 
 /// The recipe of that name, or of the file at that path. Where all second
 /// moments of inputs are to be had (`hasMoments`), names below 4 bits take the
