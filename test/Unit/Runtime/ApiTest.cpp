@@ -49,6 +49,44 @@ protected:
   int32_t sequence = -1;
 };
 
+/// The tiny model with packed rows of its head: code of the tiny model reads
+/// floats, so this one is only opened.
+class PackedHead : public Api {
+protected:
+  void open(const lowbit_integer_format &format, const char *attribute,
+            int64_t rows) {
+    int64_t bytes = 0;
+    succeed(lowbit_stored_bytes(&format, rows, tinyHidden, &bytes));
+    packed.resize(bytes);
+    succeed(lowbit_quantize(&format, LOWBIT_SOLVER_SEARCH, tinyHead().data(),
+                            rows, tinyHidden, nullptr, packed.data()));
+    lowbit::Manifest manifest = tinyManifest();
+    manifest.tensors[1].rows = rows;
+    manifest.tensors[1].format = attribute;
+    manifest.tensors[1].bytes = bytes;
+    manifest.tensors[1].payload = bytes;
+    auto sections = withSection(tinySections(), "manifest",
+                                lowbit::writeManifest(manifest));
+    writeFile(folder.file("packed"), buildArtifact(sections));
+    succeed(lowbit_model_open(folder.file("packed").c_str(), &options, &other));
+  }
+  ~PackedHead() override { lowbit_model_close(other); }
+
+  /// Exit code and message where byte `at` becomes `value`.
+  std::string replace(int64_t at, uint8_t value) {
+    std::vector<uint8_t> changed = packed;
+    changed[at] = value;
+    lowbit_error *error = lowbit_model_replace_parameter(
+        other, "head", changed.data(), changed.size());
+    std::string message = error ? lowbit_error_message(error) : "";
+    int code = codeOf(error);
+    return std::to_string(code) + " " + message;
+  }
+
+  std::vector<uint8_t> packed;
+  lowbit_model *other = nullptr;
+};
+
 } // namespace
 
 TEST_F(Api, TellsTheFactsOfAModel) {
@@ -184,34 +222,11 @@ TEST_F(Api, RunsALinearAlone) {
   EXPECT_EQ(code("table", tinyHidden, tinyVocabulary), 2);
 }
 
-TEST_F(Api, ChecksTheValuesOfAReplacement) {
-  const int64_t rows = tinyVocabulary, columns = tinyHidden;
-  lowbit_integer_format format{4, 0, LOWBIT_SCALE_E4M3, LOWBIT_OFFSET_STORED};
-  int64_t bytes = 0;
-  succeed(lowbit_stored_bytes(&format, rows, columns, &bytes));
-  std::vector<uint8_t> packed(bytes);
-  succeed(lowbit_quantize(&format, LOWBIT_SOLVER_SEARCH, tinyHead().data(),
-                          rows, columns, nullptr, packed.data()));
-  lowbit::Manifest manifest = tinyManifest();
-  manifest.tensors[1].format =
-      "#lowbit.int<4, group = row, scale = f8E4M3FN, offset = stored>";
-  manifest.tensors[1].bytes = bytes;
-  manifest.tensors[1].payload = bytes;
-  // Code of the tiny model reads floats: this one is only opened.
-  auto sections =
-      withSection(tinySections(), "manifest", lowbit::writeManifest(manifest));
-  writeFile(folder.file("packed"), buildArtifact(sections));
-  lowbit_model *other = nullptr;
-  succeed(lowbit_model_open(folder.file("packed").c_str(), &options, &other));
-  auto replace = [&](int64_t at, uint8_t value) {
-    std::vector<uint8_t> changed = packed;
-    changed[at] = value;
-    lowbit_error *error = lowbit_model_replace_parameter(
-        other, "head", changed.data(), changed.size());
-    std::string message = error ? lowbit_error_message(error) : "";
-    int code = codeOf(error);
-    return std::to_string(code) + " " + message;
-  };
+TEST_F(PackedHead, ChecksTheValuesOfAReplacement) {
+  open({4, 0, LOWBIT_SCALE_E4M3, LOWBIT_OFFSET_STORED},
+       "#lowbit.int<4, group = row, scale = f8E4M3FN, offset = stored>",
+       tinyVocabulary);
+  auto bytes = static_cast<int64_t>(packed.size());
   EXPECT_EQ(replace(0, packed[0]), "0 ");
   // A tile: codes of 8 columns in one block (64 bytes), 16 scales, 8 bytes of
   // zero points, padding to 128.
@@ -227,49 +242,24 @@ TEST_F(Api, ChecksTheValuesOfAReplacement) {
             std::string::npos)
       << replace(bytes - 61, 0xFF);
   EXPECT_NE(replace(bytes - 1, 1).find("is padding"), std::string::npos);
-  lowbit_model_close(other);
 }
 
-TEST_F(Api, ChecksRowsThatAReplacementDoesNotHave) {
-  const int64_t rows = tinyVocabulary - 5, columns = tinyHidden;
-  lowbit_integer_format format{4, 0, LOWBIT_SCALE_F16, LOWBIT_OFFSET_STORED};
-  int64_t bytes = 0;
-  succeed(lowbit_stored_bytes(&format, rows, columns, &bytes));
-  std::vector<uint8_t> packed(bytes);
-  succeed(lowbit_quantize(&format, LOWBIT_SOLVER_SEARCH, tinyHead().data(),
-                          rows, columns, nullptr, packed.data()));
-  lowbit::Manifest manifest = tinyManifest();
-  manifest.tensors[1].rows = rows;
-  manifest.tensors[1].format =
-      "#lowbit.int<4, group = row, scale = f16, offset = stored>";
-  manifest.tensors[1].bytes = bytes;
-  manifest.tensors[1].payload = bytes;
-  auto sections =
-      withSection(tinySections(), "manifest", lowbit::writeManifest(manifest));
-  writeFile(folder.file("packed"), buildArtifact(sections));
-  lowbit_model *other = nullptr;
-  succeed(lowbit_model_open(folder.file("packed").c_str(), &options, &other));
+TEST_F(PackedHead, ChecksRowsThatAReplacementDoesNotHave) {
+  const int64_t rows = tinyVocabulary - 5;
+  open({4, 0, LOWBIT_SCALE_F16, LOWBIT_OFFSET_STORED},
+       "#lowbit.int<4, group = row, scale = f16, offset = stored>", rows);
   // The last tile: 64 bytes of codes, 16 scales, 16 zero points, padding to
   // 128. The last row is row 15, the last that exists row 10.
   int64_t tile = (rows + 15) / 16 * 128 - 128;
-  auto replace = [&](int64_t at, uint8_t value) {
-    std::vector<uint8_t> changed = packed;
-    changed[tile + at] = value;
-    lowbit_error *error = lowbit_model_replace_parameter(
-        other, "head", changed.data(), changed.size());
-    std::string message = error ? lowbit_error_message(error) : "";
-    int code = codeOf(error);
-    return std::to_string(code) + " " + message;
-  };
-  EXPECT_EQ(replace(4 * 10, packed[tile + 4 * 10] ^ 1), "0 ");
+  EXPECT_EQ(replace(tile + 4 * 10, packed[tile + 4 * 10] ^ 1), "0 ");
   for (int64_t at : {4 * 11, 4 * 15 + 3, 64 + 2 * 11, 64 + 2 * 15 + 1})
-    EXPECT_NE(replace(at, 1).find("3 parameter \"head\": byte " +
-                                  std::to_string(tile + at) + " is padding"),
+    EXPECT_NE(replace(tile + at, 1)
+                  .find("3 parameter \"head\": byte " +
+                        std::to_string(tile + at) + " is padding"),
               std::string::npos)
-        << replace(at, 1);
+        << replace(tile + at, 1);
   // Two zero points of 4 bits to a byte.
-  EXPECT_NE(replace(96 + 7, 1).find("is padding"), std::string::npos);
-  lowbit_model_close(other);
+  EXPECT_NE(replace(tile + 96 + 7, 1).find("is padding"), std::string::npos);
 }
 
 TEST_F(Api, Generates) {
